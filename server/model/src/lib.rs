@@ -1,0 +1,33 @@
+//! Plain data that the whole server speaks of: ids, events, bindings, invocations and outcomes,
+//! installed extensions and what state they are in. No I/O.
+
+mod binding;
+mod event;
+mod extension;
+mod identity;
+mod ids;
+mod invocation;
+mod json;
+mod limits;
+mod name;
+mod record;
+mod status;
+
+pub use binding::{
+    DuplicateHandler, FunctionAuth, FunctionBinding, HookBinding, HookFilter, Phase, Registration,
+};
+pub use event::{
+    CompletionEvent, Event, EventKind, FunctionEvent, LoggedEvent, Position, RecordEvent,
+    UnknownEvent, UserEvent,
+};
+pub use extension::{ExtensionSpec, HookDeclaration, LifecyclePolicy, Permissions};
+pub use identity::Identity;
+pub use ids::{CallId, CollectionId, EventId, RecordId, UserId};
+pub use invocation::{
+    Body, Fault, FieldViolation, Invocation, InvocationTarget, InvokeError, Outcome, Rejection,
+};
+pub use json::JsonBytes;
+pub use limits::Limits;
+pub use name::{ExtensionName, InvalidName};
+pub use record::{Collection, CollectionName, InvalidCollectionName, Comparison, Condition, Record, SortKey, User};
+pub use status::{CrashReport, ExtensionState, ExtensionStatus, LogLevel, LogLine, LogSource};

@@ -1,0 +1,152 @@
+//! Users, collections and records as the API shows them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::{CollectionId, JsonBytes, RecordId, UserId};
+
+/// A user; never with a password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// Its id.
+    pub id: UserId,
+    /// The address, lower case.
+    pub email: String,
+    /// Whether it is an administrator.
+    pub is_admin: bool,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A collection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Collection {
+    /// Its id.
+    pub id: CollectionId,
+    /// Its name.
+    pub name: CollectionName,
+    /// Its name for people.
+    pub label: String,
+    /// Its fields: `{"fields": […]}`.
+    pub schema: JsonBytes,
+    /// Its options, such as access rules.
+    pub options: JsonBytes,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Record {
+    /// Its id.
+    pub id: RecordId,
+    /// The collection's id.
+    pub collection_id: CollectionId,
+    /// The collection's name; not part of the API's record.
+    #[serde(skip)]
+    pub collection: CollectionName,
+    /// The owner, if there is one.
+    pub owner_id: Option<UserId>,
+    /// The data.
+    pub data: JsonBytes,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A collection's name: `^[a-z][a-z0-9_]*$`, at most 100.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct CollectionName(std::sync::Arc<str>);
+
+/// A text that can't be a collection's name.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "{text:?} is not a collection name: use lower-case letters, digits and '_', \
+     starting with a letter, at most 100"
+)]
+pub struct InvalidCollectionName {
+    text: String,
+}
+
+impl CollectionName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CollectionName {
+    type Err = InvalidCollectionName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let valid = text.len() <= 100
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        if valid {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidCollectionName { text: text.to_owned() })
+        }
+    }
+}
+
+impl fmt::Display for CollectionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for CollectionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How a field is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// It equals the value.
+    Equal,
+    /// It differs from the value.
+    NotEqual,
+    /// It is less.
+    Less,
+    /// It is at most that.
+    LessOrEqual,
+    /// It is greater.
+    Greater,
+    /// It is at least that.
+    GreaterOrEqual,
+    /// It is one of the values of an array.
+    In,
+}
+
+/// One condition on a record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition {
+    /// `id`, `collection_id`, `owner_id`, `created_at`, `updated_at` or `data.<name>`.
+    pub field: String,
+    /// How it is compared.
+    pub comparison: Comparison,
+    /// With what.
+    pub value: serde_json::Value,
+}
+
+/// One key of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SortKey {
+    /// A field, as in [`Condition::field`].
+    pub field: String,
+    /// Whether the largest comes first.
+    pub descending: bool,
+}
