@@ -85,9 +85,9 @@ impl Default for LifecyclePolicy {
             term_grace: Duration::from_secs(2),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(30),
-            backoff_reset: Duration::from_secs(60),
+            backoff_reset: Duration::from_mins(1),
             restarts_max: 5,
-            restart_window: Duration::from_secs(300),
+            restart_window: Duration::from_mins(5),
         }
     }
 }
