@@ -1,1 +1,2 @@
-//! Placeholder.
+//! HTTP.
+pub mod serve;

@@ -1,0 +1,147 @@
+//! The accept loop: HTTP/1.1 on TCP and on the admin socket, with every wait bounded.
+
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Bounds of a listener.
+#[derive(Debug, Clone, Copy)]
+pub struct ServeOptions {
+    /// The most connections at a time; further ones wait in the kernel's queue.
+    pub connections_max: usize,
+    /// How long a client may take to send a request's header, and to sit idle between requests.
+    pub header_timeout: Duration,
+    /// How long running requests may take to end once stopping.
+    pub stop_grace: Duration,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            connections_max: 10_000,
+            header_timeout: Duration::from_secs(30),
+            stop_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Serves on TCP until `stop`, then ends running requests within the grace.
+///
+/// `axum::serve` isn't used because it never closes a connection whose header doesn't come.
+pub async fn serve_tcp(
+    listener: TcpListener,
+    router: Router,
+    options: ServeOptions,
+    stop: CancellationToken,
+) {
+    let mut connections = Connections::new(router, options, stop);
+    while let Some(accepted) = connections.next(|| listener.accept()).await {
+        let (stream, _) = accepted;
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+        connections.serve(stream);
+    }
+    connections.finish().await;
+}
+
+/// Serves on a Unix socket until `stop`, then ends running requests within the grace.
+pub async fn serve_unix(
+    listener: UnixListener,
+    router: Router,
+    options: ServeOptions,
+    stop: CancellationToken,
+) {
+    let mut connections = Connections::new(router, options, stop);
+    while let Some((stream, _)) = connections.next(|| listener.accept()).await {
+        connections.serve(stream);
+    }
+    connections.finish().await;
+}
+
+/// The connections of one listener.
+struct Connections {
+    router: Router,
+    options: ServeOptions,
+    stop: CancellationToken,
+    free: std::sync::Arc<Semaphore>,
+    tasks: JoinSet<()>,
+}
+
+impl Connections {
+    fn new(router: Router, options: ServeOptions, stop: CancellationToken) -> Self {
+        let free = std::sync::Arc::new(Semaphore::new(options.connections_max));
+        Self { router, options, stop, free, tasks: JoinSet::new() }
+    }
+
+    /// The next accepted connection; none once stopping.
+    async fn next<T, F>(&mut self, mut accept: impl FnMut() -> F) -> Option<T>
+    where
+        F: Future<Output = std::io::Result<T>>,
+    {
+        loop {
+            while self.tasks.try_join_next().is_some() {}
+            let room = async {
+                // The semaphore is never closed, so an error can't happen; the permit is taken
+                // again in `serve`.
+                drop(self.free.acquire().await);
+                accept().await
+            };
+            let accepted = tokio::select! {
+                () = self.stop.cancelled() => return None,
+                accepted = room => accepted,
+            };
+            match accepted {
+                Ok(accepted) => return Some(accepted),
+                Err(error) => {
+                    // Out of file descriptors, most likely: give requests time to end.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+
+    fn serve<S>(&mut self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Ok(permit) = std::sync::Arc::clone(&self.free).try_acquire_owned() else { return };
+        let service = TowerToHyperService::new(self.router.clone());
+        let stop = self.stop.clone();
+        let header_timeout = self.options.header_timeout;
+        self.tasks.spawn(async move {
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(header_timeout)
+                .serve_connection(TokioIo::new(stream), service);
+            let mut connection = std::pin::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(permit);
+        });
+    }
+
+    async fn finish(mut self) {
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.options.stop_grace, all).await.is_err() {
+            let grace = self.options.stop_grace;
+            tracing::warn!(?grace, "requests were still running and are cut off");
+        }
+    }
+}
