@@ -1,1 +1,2 @@
-//! Placeholder.
+//! The Rust SDK of TinyBase.
+pub mod client;
