@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 /// Why there is no connection.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// The process wasn't started by a TinyBase server.
+    /// The process wasn't started by a server.
     #[error(
         "{name} is not set: this program is an extension and TinyBase starts it; \
          install its folder with `tinybase extensions install DIR`"
@@ -48,11 +48,10 @@ pub enum ConnectError {
 
 impl ConnectError {
     pub(crate) fn from_status(status: &Status) -> Self {
-        match status.code() {
-            Code::Unavailable | Code::Unknown | Code::Cancelled => {
-                Self::Handshake { message: text(status) }
-            }
-            code => Self::Refused { code, message: text(status) },
+        if is_transport(status.code()) {
+            Self::Handshake { message: text(status) }
+        } else {
+            Self::Refused { code: status.code(), message: text(status) }
         }
     }
 }
@@ -78,11 +77,10 @@ pub enum RunError {
 
 impl RunError {
     pub(crate) fn from_status(status: &Status) -> Self {
-        match status.code() {
-            Code::Unavailable | Code::Unknown | Code::Cancelled => {
-                Self::Lost { message: text(status) }
-            }
-            code => Self::Ended { code, message: text(status) },
+        if is_transport(status.code()) {
+            Self::Lost { message: text(status) }
+        } else {
+            Self::Ended { code: status.code(), message: text(status) }
         }
     }
 }
@@ -184,6 +182,11 @@ impl HostError {
     pub(crate) fn from_status(status: &Status) -> Self {
         Self { kind: status.code().into(), message: text(status) }
     }
+}
+
+/// Whether a code comes from a broken connection and not from the core.
+fn is_transport(code: Code) -> bool {
+    matches!(code, Code::Unavailable | Code::Unknown | Code::Cancelled)
 }
 
 /// A status's message, and if it is empty its code's description; with what caused it.

@@ -117,10 +117,10 @@ impl Host {
             })?;
             metadata.insert("tinybase-invocation", token);
         }
-        if let Ok(traceparent) = scope.traceparent.parse() {
-            if !scope.traceparent.is_empty() {
-                metadata.insert("traceparent", traceparent);
-            }
+        if !scope.traceparent.is_empty()
+            && let Ok(traceparent) = scope.traceparent.parse()
+        {
+            metadata.insert("traceparent", traceparent);
         }
         Ok(request)
     }

@@ -51,7 +51,7 @@ pub(crate) struct Outbox {
 #[derive(Debug, Default)]
 struct Pending {
     first: Option<v1::SessionRequest>,
-    ready: bool,
+    ready: Option<v1::Ready>,
     pong: Option<v1::Pong>,
     received: Vec<String>,
     outcomes: VecDeque<v1::Outcome>,
@@ -81,7 +81,7 @@ impl Outbox {
     }
 
     pub(crate) fn ready(&self) {
-        self.lock().ready = true;
+        self.lock().ready = Some(v1::Ready {});
         self.waker.wake();
     }
 
@@ -125,11 +125,11 @@ impl Pending {
             return Some(first);
         }
         let empty = self.outcomes.is_empty() && self.received.is_empty();
-        if empty && !self.ready && self.pong.is_none() {
+        if empty && self.ready.is_none() && self.pong.is_none() {
             return None;
         }
         Some(v1::SessionRequest {
-            ready: std::mem::take(&mut self.ready).then_some(v1::Ready {}),
+            ready: self.ready.take(),
             pong: self.pong.take(),
             received: std::mem::take(&mut self.received),
             outcomes: self.take_outcomes(),
