@@ -1,0 +1,11 @@
+//! The product through its doors: HTTP, the command line, and the protocol.
+
+mod architecture;
+mod cli;
+mod crash;
+mod demo;
+mod documented;
+mod functions;
+mod hooks;
+mod stock_clients;
+mod unruly;
