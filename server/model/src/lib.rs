@@ -2,6 +2,7 @@
 //! installed extensions and what state they are in. No I/O.
 
 mod binding;
+mod cause;
 mod event;
 mod extension;
 mod identity;
@@ -16,6 +17,7 @@ mod status;
 pub use binding::{
     DuplicateHandler, FunctionAuth, FunctionBinding, HookBinding, HookFilter, Phase, Registration,
 };
+pub use cause::Cause;
 pub use event::{
     CompletionEvent, Event, EventKind, FunctionEvent, LoggedEvent, Position, RecordEvent,
     UnknownEvent, UserEvent,
