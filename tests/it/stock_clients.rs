@@ -53,7 +53,7 @@ async fn each_takes_a_hook_registers_a_function_calls_back_and_is_called() -> Re
     server.admin.post("/api/collections/orders/records", &order).await?;
     for language in &languages {
         let name = format!("raw-{language}");
-        wait_until("the hook printed the address", Duration::from_secs(60), || async {
+        wait_until("the hook printed the address", Duration::from_mins(1), || async {
             let output = server.cli(&["extensions", "logs", &name]).await;
             output.is_ok_and(|o| String::from_utf8_lossy(&o.stdout).contains("ada@example.com"))
         })
