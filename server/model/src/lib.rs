@@ -5,6 +5,7 @@ mod binding;
 mod cause;
 mod event;
 mod extension;
+mod host;
 mod identity;
 mod ids;
 mod invocation;
@@ -23,6 +24,7 @@ pub use event::{
     UnknownEvent, UserEvent,
 };
 pub use extension::{ExtensionSpec, HookDeclaration, LifecyclePolicy, Permissions};
+pub use host::{CallSummary, ListRecords, RecordPage};
 pub use identity::Identity;
 pub use ids::{CallId, CollectionId, EventId, RecordId, UserId};
 pub use invocation::{
