@@ -1,1 +1,21 @@
-//! Placeholder.
+//! From an event to verdicts, and from the event log to extensions.
+//!
+//! [`Hooks`] knows who listens to what. It asks before-hooks inside a request, finds the owner of
+//! a function, and delivers durable after-hooks from an [`EventLog`] without ever being in the way
+//! of a request. It knows no SQL, no HTTP and no protobuf.
+
+mod before;
+mod call;
+mod event_log;
+mod hooks;
+mod invoker;
+mod options;
+mod registry;
+
+pub use before::{Approval, HookFailure, Refusal};
+pub use call::CallError;
+pub use event_log::{EventLog, LogError, ParkedDelivery, SubscriptionKey, SubscriptionState};
+pub use hooks::Hooks;
+pub use invoker::Invoker;
+pub use options::HooksOptions;
+pub use registry::{EffectiveHook, RegisteredFunction};

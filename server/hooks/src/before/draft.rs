@@ -1,0 +1,183 @@
+//! An event while before-hooks patch it: JSON merge patches (RFC 7386) and who wrote what.
+
+use serde_json::{Map, Value};
+use tinybase_model::{Event, ExtensionName, JsonBytes};
+
+/// An event, and what hooks wrote into it so far.
+#[derive(Debug)]
+pub(super) struct Draft {
+    event: Event,
+    writes: Vec<Write>,
+}
+
+/// Why a patch wasn't applied. The event is as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unpatched {
+    /// It doesn't fit the event.
+    Invalid(String),
+    /// It undoes what another extension wrote.
+    Conflict { first: ExtensionName, field: String },
+}
+
+/// A value that an extension's patch put into one place.
+#[derive(Debug)]
+struct Write {
+    extension: ExtensionName,
+    path: Vec<String>,
+    value: Value,
+}
+
+impl Draft {
+    pub(super) const fn new(event: Event) -> Self {
+        Self { event, writes: Vec::new() }
+    }
+
+    pub(super) const fn event(&self) -> &Event {
+        &self.event
+    }
+
+    pub(super) fn into_event(self) -> Event {
+        self.event
+    }
+
+    /// Merges a patch, unless it undoes what another extension wrote before.
+    pub(super) fn apply(
+        &mut self,
+        extension: &ExtensionName,
+        patch: &JsonBytes,
+    ) -> Result<(), Unpatched> {
+        let invalid = |error: serde_json::Error| Unpatched::Invalid(error.to_string());
+        let patch: Value = patch.parse().map_err(invalid)?;
+        let Value::Object(fields) = &patch else {
+            return Err(Unpatched::Invalid("a patch has to be a JSON object".to_owned()));
+        };
+        if fields.is_empty() {
+            return Ok(());
+        }
+        let mut document = self.document()?;
+        merge(&mut document, &patch);
+        let undone = self
+            .writes
+            .iter()
+            .filter(|write| !write.holds(&document))
+            .find(|write| write.extension != *extension);
+        if let Some(write) = undone {
+            let first = write.extension.clone();
+            return Err(Unpatched::Conflict { first, field: pointer(&write.path) });
+        }
+        self.replace(document)?;
+        // What is left undone is the extension's own: its later hook has the last word.
+        let Ok(document) = self.document() else { unreachable!("the document was just written") };
+        self.writes.retain(|write| write.holds(&document));
+        let mut path = Vec::new();
+        collect(extension, fields, &mut path, &mut self.writes);
+        Ok(())
+    }
+
+    /// The part of the event that may be patched.
+    fn document(&self) -> Result<Value, Unpatched> {
+        let json = match &self.event {
+            Event::RecordCreate(record) | Event::RecordUpdate(record) => &record.data,
+            Event::FunctionCall(call) => &call.input,
+            Event::UserRegister(user) => {
+                let email = Value::String(user.email.clone());
+                return Ok(Value::Object(Map::from_iter([("email".to_owned(), email)])));
+            }
+            Event::RecordDelete(_) | Event::UserLogin(_) | Event::FunctionComplete(_) => {
+                let problem = format!("nothing can be changed in {}", self.event.kind());
+                return Err(Unpatched::Invalid(problem));
+            }
+        };
+        json.parse().map_err(|error| Unpatched::Invalid(error.to_string()))
+    }
+
+    fn replace(&mut self, document: Value) -> Result<(), Unpatched> {
+        match &mut self.event {
+            Event::RecordCreate(record) | Event::RecordUpdate(record) => {
+                record.data = JsonBytes::from(&document);
+            }
+            Event::FunctionCall(call) => call.input = JsonBytes::from(&document),
+            Event::UserRegister(user) => user.email = email(document)?,
+            Event::RecordDelete(_) | Event::UserLogin(_) | Event::FunctionComplete(_) => {
+                unreachable!("it has no document")
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Write {
+    /// Whether the document still has what was written.
+    fn holds(&self, document: &Value) -> bool {
+        let found = self.path.iter().try_fold(document, |at, name| at.as_object()?.get(name));
+        match (&self.value, found) {
+            (Value::Null, found) => found.is_none(),
+            // An empty object was written to have an object there; others may fill it.
+            (Value::Object(_), found) => found.is_some_and(Value::is_object),
+            (value, found) => found == Some(value),
+        }
+    }
+}
+
+/// The only thing of a user that a hook may change is the address.
+fn email(document: Value) -> Result<String, Unpatched> {
+    let refuse = |problem: &str| Err(Unpatched::Invalid(problem.to_owned()));
+    let Value::Object(mut fields) = document else {
+        unreachable!("a patch that is an object makes an object")
+    };
+    let email = fields.remove("email");
+    if let Some(name) = fields.keys().next() {
+        return refuse(&format!("of a user only \"email\" can be changed, not {name:?}"));
+    }
+    match email {
+        Some(Value::String(email)) => Ok(email),
+        Some(_) | None => refuse("the \"email\" of a user has to be text"),
+    }
+}
+
+/// Applies a merge patch as RFC 7386 defines it.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(fields) = patch else {
+        target.clone_from(patch);
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    let Value::Object(object) = target else { unreachable!("it was made one") };
+    for (name, value) in fields {
+        if value.is_null() {
+            object.remove(name);
+        } else {
+            merge(object.entry(name.as_str()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// Notes each place that a patch writes.
+fn collect(
+    extension: &ExtensionName,
+    fields: &Map<String, Value>,
+    path: &mut Vec<String>,
+    writes: &mut Vec<Write>,
+) {
+    for (name, value) in fields {
+        path.push(name.clone());
+        match value {
+            Value::Object(inner) if !inner.is_empty() => collect(extension, inner, path, writes),
+            value => writes.push(Write {
+                extension: extension.clone(),
+                path: path.clone(),
+                value: value.clone(),
+            }),
+        }
+        path.pop();
+    }
+}
+
+/// A path as a JSON pointer (RFC 6901).
+fn pointer(path: &[String]) -> String {
+    path.iter()
+        .flat_map(|name| ["/".to_owned(), name.replace('~', "~0").replace('/', "~1")])
+        .collect()
+}

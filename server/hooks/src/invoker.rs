@@ -1,0 +1,22 @@
+//! What hooks need of the supervisor.
+
+use async_trait::async_trait;
+use tinybase_model::{ExtensionName, Invocation, InvokeError, Outcome};
+use tokio::sync::watch;
+
+/// Runs invocations in extensions. The supervisor is one; tests have others.
+#[async_trait]
+pub trait Invoker: Send + Sync {
+    /// Runs one invocation. It ends within the invocation's timeout; dropping it cancels the work.
+    async fn invoke(
+        &self,
+        extension: &ExtensionName,
+        invocation: Invocation,
+    ) -> Result<Outcome, InvokeError>;
+
+    /// Whether the extension takes work.
+    fn is_ready(&self, extension: &ExtensionName) -> bool;
+
+    /// Changes whenever any extension's state does.
+    fn changes(&self) -> watch::Receiver<u64>;
+}
