@@ -1,0 +1,255 @@
+//! Who may do what with records: the only place that decides.
+
+use serde_json::Value;
+use thiserror::Error;
+use tinybase_model::{CollectionName, FieldViolation, Identity, UserId};
+
+use crate::capability::{Capabilities, MissingCapability};
+use crate::problem::{Kind, Problem};
+
+/// What is done with records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Reading many.
+    List,
+    /// Reading one.
+    Read,
+    /// Creating one.
+    Create,
+    /// Changing one.
+    Update,
+    /// Deleting one.
+    Delete,
+}
+
+impl Operation {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::List, Self::Read, Self::Create, Self::Update, Self::Delete];
+
+    /// The word for it in a collection's options.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Read => "read",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+
+    const fn is_write(self) -> bool {
+        matches!(self, Self::Create | Self::Update | Self::Delete)
+    }
+}
+
+/// Who is let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// Anybody.
+    Public,
+    /// Any user who is logged in.
+    Auth,
+    /// The record's owner. A record without an owner is for administrators only.
+    Owner,
+    /// Administrators.
+    Admin,
+}
+
+impl Rule {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Public, Self::Auth, Self::Owner, Self::Admin];
+
+    /// The word for it in a collection's options.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Auth => "auth",
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// A collection's rules, one for each operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccessRules {
+    rules: [Rule; 5],
+}
+
+impl Default for AccessRules {
+    /// Anybody reads, users create, owners change and delete.
+    fn default() -> Self {
+        Self { rules: [Rule::Public, Rule::Public, Rule::Auth, Rule::Owner, Rule::Owner] }
+    }
+}
+
+impl AccessRules {
+    /// The rule for an operation.
+    pub const fn rule(&self, operation: Operation) -> Rule {
+        self.rules[operation as usize]
+    }
+
+    /// These rules with another one for an operation.
+    #[must_use]
+    pub const fn with(mut self, operation: Operation, rule: Rule) -> Self {
+        self.rules[operation as usize] = rule;
+        self
+    }
+
+    /// Reads `access` of a collection's options; what isn't there has its default.
+    ///
+    /// # Errors
+    /// For each operation or rule that doesn't exist, one violation that names the nearest.
+    pub fn from_options(options: &Value) -> Result<Self, Vec<FieldViolation>> {
+        let access = match options.get("access") {
+            None | Some(Value::Null) => return Ok(Self::default()),
+            Some(Value::Object(access)) => access,
+            Some(_) => return Err(vec![violation("/options/access", "must be an object")]),
+        };
+        let mut rules = Self::default();
+        let mut violations = Vec::new();
+        for (key, value) in access {
+            let field = format!("/options/access/{key}");
+            let Some(operation) = Operation::ALL.into_iter().find(|o| o.as_str() == key) else {
+                let known = Operation::ALL.map(Operation::as_str).join(", ");
+                violations.push(violation(&field, &format!("is no operation; use {known}")));
+                continue;
+            };
+            match Rule::ALL.into_iter().find(|rule| value.as_str() == Some(rule.as_str())) {
+                Some(rule) => rules = rules.with(operation, rule),
+                None => {
+                    let known = Rule::ALL.map(Rule::as_str).join(", ");
+                    violations.push(violation(&field, &format!("is no rule; use {known}")));
+                }
+            }
+        }
+        if violations.is_empty() { Ok(rules) } else { Err(violations) }
+    }
+}
+
+fn violation(field: &str, message: &str) -> FieldViolation {
+    FieldViolation { field: field.to_owned(), message: message.to_owned() }
+}
+
+/// Who acts, and for an extension's call-back also what the extension was granted.
+#[derive(Debug, Clone, Copy)]
+pub struct Actor<'a> {
+    /// On whose behalf.
+    pub identity: &'a Identity,
+    /// What the extension that asks may do; none for a client's own request.
+    pub capabilities: Option<&'a Capabilities>,
+}
+
+impl<'a> Actor<'a> {
+    /// A client, without an extension in between.
+    pub const fn client(identity: &'a Identity) -> Self {
+        Self { identity, capabilities: None }
+    }
+}
+
+/// What somebody wants to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// The operation.
+    pub operation: Operation,
+    /// The collection's name.
+    pub collection: &'a CollectionName,
+    /// The collection's rules.
+    pub rules: &'a AccessRules,
+    /// The record's owner; for a list and a creation it doesn't matter.
+    pub owner: Option<UserId>,
+}
+
+/// How much of what was asked for is granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Granted {
+    /// Everything.
+    Everything,
+    /// Only records of this user; only for a list.
+    OwnedBy(UserId),
+}
+
+/// Why somebody may not do something.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AccessDenied {
+    /// Nobody is logged in.
+    #[error("Authentication required")]
+    Unauthenticated,
+    /// The rule is for others.
+    #[error("You don't have permission to {operation} records of '{collection}'")]
+    Rule {
+        /// What was to be done.
+        operation: &'static str,
+        /// With which collection.
+        collection: CollectionName,
+    },
+    /// Only administrators may do it.
+    #[error("Admin access required")]
+    AdminOnly,
+    /// The extension wasn't granted it.
+    #[error(transparent)]
+    Capability(#[from] MissingCapability),
+}
+
+impl Problem for AccessDenied {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Unauthenticated => Kind::Unauthenticated,
+            Self::Rule { .. } | Self::AdminOnly | Self::Capability(_) => Kind::Forbidden,
+        }
+    }
+}
+
+/// Decides whether an actor may do something with records.
+///
+/// An extension needs the capability whoever it acts for; within an invocation the rules for that
+/// identity hold as well. On its own behalf the capability alone decides.
+///
+/// # Errors
+/// Why not.
+pub fn authorize(actor: Actor<'_>, attempt: Attempt<'_>) -> Result<Granted, AccessDenied> {
+    if let Some(capabilities) = actor.capabilities {
+        capabilities.records(attempt.operation.is_write(), attempt.collection)?;
+    }
+    let denied = || AccessDenied::Rule {
+        operation: attempt.operation.as_str(),
+        collection: attempt.collection.clone(),
+    };
+    let user = match actor.identity {
+        Identity::Operator => return Ok(Granted::Everything),
+        Identity::Extension(_) if actor.capabilities.is_some() => return Ok(Granted::Everything),
+        Identity::Extension(_) => return Err(denied()),
+        Identity::User { is_admin: true, .. } => return Ok(Granted::Everything),
+        Identity::User { id, is_admin: false } => Some(*id),
+        Identity::Anonymous => None,
+    };
+    match (attempt.rules.rule(attempt.operation), user) {
+        (Rule::Public, _) | (Rule::Auth, Some(_)) => Ok(Granted::Everything),
+        (Rule::Owner, Some(user)) => match attempt.operation {
+            Operation::Create => Ok(Granted::Everything),
+            Operation::List => Ok(Granted::OwnedBy(user)),
+            Operation::Read | Operation::Update | Operation::Delete
+                if attempt.owner == Some(user) =>
+            {
+                Ok(Granted::Everything)
+            }
+            Operation::Read | Operation::Update | Operation::Delete => Err(denied()),
+        },
+        (Rule::Auth | Rule::Owner | Rule::Admin, None) => Err(AccessDenied::Unauthenticated),
+        (Rule::Admin, Some(_)) => Err(denied()),
+    }
+}
+
+/// Lets administrators through.
+///
+/// # Errors
+/// If it isn't one.
+pub fn authorize_admin(identity: &Identity) -> Result<(), AccessDenied> {
+    match identity {
+        identity if identity.is_admin() => Ok(()),
+        Identity::Anonymous => Err(AccessDenied::Unauthenticated),
+        Identity::User { .. } | Identity::Extension(_) | Identity::Operator => {
+            Err(AccessDenied::AdminOnly)
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The core itself, a handle to everything else.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tinybase_model::{ExtensionName, Identity};
+use tinybase_store::{Store, StoreError};
+
+use crate::{Collections, Functions, HookEngine, Records, UserError, Users};
+
+/// Knobs of the core.
+#[derive(Debug, Clone)]
+pub struct CoreOptions {
+    /// Whether anybody may register.
+    pub public_registration: bool,
+    /// The largest input of a function, in bytes.
+    pub function_input_max: usize,
+    /// The largest record, in bytes of JSON.
+    pub record_bytes_max: usize,
+}
+
+impl Default for CoreOptions {
+    fn default() -> Self {
+        Self { public_registration: true, function_input_max: 10 << 20, record_bytes_max: 1 << 20 }
+    }
+}
+
+/// What was done, and which extensions couldn't be asked although they wanted to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed<T> {
+    /// What was done. It is on the disk.
+    pub value: T,
+    /// Extensions whose before-hook could not be asked and lets requests go on; to be shown in a
+    /// response header.
+    pub failed_open: Vec<ExtensionName>,
+}
+
+/// What the product does. Cloning is cheap and shares everything.
+#[derive(Clone)]
+pub struct Core {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) options: CoreOptions,
+    pub(crate) store: Store,
+    pub(crate) hooks: Arc<dyn HookEngine>,
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("options", &self.inner.options).finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// A core over a store and the extensions.
+    pub fn new(options: CoreOptions, store: Store, hooks: Arc<dyn HookEngine>) -> Self {
+        Self { inner: Arc::new(Inner { options, store, hooks }) }
+    }
+
+    /// Users and logins.
+    pub const fn users(&self) -> Users<'_> {
+        Users { core: self }
+    }
+
+    /// Collections.
+    pub const fn collections(&self) -> Collections<'_> {
+        Collections { core: self }
+    }
+
+    /// Records.
+    pub const fn records(&self) -> Records<'_> {
+        Records { core: self }
+    }
+
+    /// Functions and their recorded calls.
+    pub const fn functions(&self) -> Functions<'_> {
+        Functions { core: self }
+    }
+
+    /// Who a bearer token belongs to.
+    ///
+    /// # Errors
+    /// [`UserError::InvalidToken`] if it isn't a valid access token; a refresh token never is.
+    pub async fn identify(&self, bearer: &str) -> Result<Identity, UserError> {
+        self.users().identify(bearer).await
+    }
+
+    /// Whether the database answers; for the readiness check.
+    ///
+    /// # Errors
+    /// If it doesn't.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.inner.store.ping().await
+    }
+}

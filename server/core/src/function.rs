@@ -1,0 +1,183 @@
+//! Functions: listing and calling what extensions offer, and the record of the calls.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use thiserror::Error;
+use tinybase_model::{CallId, Cause, ExtensionName, FieldViolation, Identity, JsonBytes};
+use tinybase_store::{CallPage, CallQuery, CallRecord, CallStatus, StoreError};
+
+use crate::Core;
+use crate::access::AccessDenied;
+use crate::hook_engine::HookRefusal;
+use crate::problem::{Kind, Problem};
+
+/// A function, for those who may call it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FunctionInfo {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub description: Option<String>,
+    /// `public`, `auth` or `admin`.
+    pub auth: &'static str,
+    /// Words to group functions by.
+    pub tags: Vec<String>,
+    /// The extension that offers it.
+    pub extension: ExtensionName,
+}
+
+/// What a function takes and gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FunctionSchema {
+    /// Its name.
+    pub name: String,
+    /// Whether the input has a schema.
+    pub has_input_model: bool,
+    /// Whether the output has a schema.
+    pub has_output_model: bool,
+    /// JSON Schema of the input.
+    pub input_schema: Option<JsonBytes>,
+    /// JSON Schema of the output.
+    pub output_schema: Option<JsonBytes>,
+}
+
+/// How a call ended. A function that failed is a value too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CallOutcome {
+    /// The recorded call.
+    pub call_id: CallId,
+    /// `succeeded` or `failed`.
+    pub status: CallStatus,
+    /// What the function gave; null for a failure.
+    pub result: Option<JsonBytes>,
+    /// For a failure, what went wrong.
+    pub error_message: Option<String>,
+    /// For a failure, its type: the exception's, the code of a rejection or `Rejected`, or what
+    /// kept the extension from answering, such as `TimeoutError`.
+    pub error_type: Option<String>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// Extensions whose before-hook could not be asked; to be shown in a response header.
+    #[serde(skip)]
+    pub failed_open: Vec<ExtensionName>,
+}
+
+/// A function's calls within a period.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct FunctionMetrics {
+    /// How many there were.
+    pub total_calls: u64,
+    /// How many succeeded.
+    pub succeeded: u64,
+    /// How many failed; a call that still runs is in neither.
+    pub failed: u64,
+    /// How long an ended call took on average.
+    pub avg_duration_ms: Option<f64>,
+}
+
+/// Why a function wasn't called, or something about calls can't be told.
+#[derive(Debug, Clone, Error)]
+pub enum FunctionError {
+    /// There is no such function.
+    #[error("Function '{0}' not found")]
+    NotFound(String),
+    /// There is no such recorded call.
+    #[error("Function call '{0}' not found")]
+    NoCall(CallId),
+    /// The input doesn't fit the function's schema.
+    #[error("Validation error: {}", crate::collection::summary(.0))]
+    Invalid(Vec<FieldViolation>),
+    /// The input is too large.
+    #[error("the input has {size} bytes; the limit is {limit}")]
+    TooLarge {
+        /// Its size in bytes of JSON.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The chain of invocations that led here is too long.
+    #[error("extensions have triggered each other {0} times in a row; this looks like a loop")]
+    TooDeep(u32),
+    /// It ran, but its end could not be recorded.
+    #[error("the function ran, but its end could not be recorded: {0}")]
+    NotRecorded(#[source] StoreError),
+    /// Who acts may not do it.
+    #[error(transparent)]
+    Denied(#[from] AccessDenied),
+    /// An extension refused.
+    #[error(transparent)]
+    Refused(#[from] HookRefusal),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Problem for FunctionError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound(_) | Self::NoCall(_) => Kind::NotFound,
+            Self::Invalid(_) => Kind::Invalid,
+            Self::TooLarge { .. } => Kind::TooLarge,
+            Self::TooDeep(_) => Kind::Conflict,
+            Self::NotRecorded(error) | Self::Store(error) => error.kind(),
+            Self::Denied(denied) => denied.kind(),
+            Self::Refused(refusal) => refusal.kind(),
+        }
+    }
+}
+
+/// Functions.
+#[derive(Debug, Clone, Copy)]
+pub struct Functions<'a> {
+    pub(crate) core: &'a Core,
+}
+
+impl Functions<'_> {
+    /// The functions that whoever asks may call, by name.
+    pub fn list(&self, identity: &Identity) -> Vec<FunctionInfo> {
+        todo!()
+    }
+
+    /// What a function takes and gives, for those who may call it.
+    pub fn schema(&self, identity: &Identity, name: &str) -> Result<FunctionSchema, FunctionError> {
+        todo!()
+    }
+
+    /// Calls a function, records the call and waits for its end.
+    pub async fn call(
+        &self,
+        cause: &Cause,
+        name: &str,
+        input: JsonBytes,
+    ) -> Result<CallOutcome, FunctionError> {
+        todo!()
+    }
+
+    /// Recorded calls, the newest first; administrators only.
+    pub async fn calls(
+        &self,
+        identity: &Identity,
+        query: &CallQuery,
+    ) -> Result<CallPage, FunctionError> {
+        todo!()
+    }
+
+    /// One recorded call; administrators only.
+    pub async fn recorded_call(
+        &self,
+        identity: &Identity,
+        id: CallId,
+    ) -> Result<CallRecord, FunctionError> {
+        todo!()
+    }
+
+    /// Calls of the last hours, by function; administrators only.
+    pub async fn metrics(
+        &self,
+        identity: &Identity,
+        hours: u32,
+    ) -> Result<BTreeMap<String, FunctionMetrics>, FunctionError> {
+        todo!()
+    }
+}

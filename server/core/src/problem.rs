@@ -1,0 +1,62 @@
+//! What every error of this crate tells the API: which kind it is and what is wrong with which field.
+
+use tinybase_model::{ExtensionName, FieldViolation};
+use tinybase_store::StoreError;
+
+/// The kinds of errors, each with one answer over HTTP and over gRPC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// There is no such thing.
+    NotFound,
+    /// The input is wrong; [`Problem::violations`] may say where.
+    Invalid,
+    /// Somebody has to log in first.
+    Unauthenticated,
+    /// Whoever acts may not do this.
+    Forbidden,
+    /// It collides with what is there, or with somebody who was faster.
+    Conflict,
+    /// The input is larger than the limit.
+    TooLarge,
+    /// Too much is waiting; try again later.
+    Overloaded,
+    /// Something that is needed can't be reached; try again later.
+    Unavailable,
+    /// An extension refused, with this HTTP status (400 to 499).
+    Rejected(u16),
+    /// The server is at fault.
+    Internal,
+}
+
+/// An error that can be shown to a client: its `Display` is the sentence, without internals.
+pub trait Problem: std::error::Error + Send + Sync + 'static {
+    /// Which kind it is.
+    fn kind(&self) -> Kind;
+
+    /// What is wrong with which field.
+    fn violations(&self) -> &[FieldViolation] {
+        &[]
+    }
+
+    /// A short machine-readable reason that an extension gave.
+    fn code(&self) -> Option<&str> {
+        None
+    }
+
+    /// The extension that is the cause.
+    fn extension(&self) -> Option<&ExtensionName> {
+        None
+    }
+}
+
+impl Problem for StoreError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Overloaded => Kind::Overloaded,
+            Self::Closed | Self::Read { .. } | Self::Write { .. } | Self::Commit { .. } => {
+                Kind::Unavailable
+            }
+            Self::Corrupt { .. } => Kind::Internal,
+        }
+    }
+}

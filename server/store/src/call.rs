@@ -1,0 +1,117 @@
+//! Recorded function calls.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tinybase_model::{CallId, UserId};
+
+/// How a recorded call stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CallStatus {
+    /// It hasn't ended.
+    Running,
+    /// It gave a result.
+    Succeeded,
+    /// It didn't.
+    Failed,
+}
+
+impl CallStatus {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Running, Self::Succeeded, Self::Failed];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What caused a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trigger {
+    /// A client or an extension.
+    Manual,
+    /// A schedule.
+    Schedule,
+}
+
+impl Trigger {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Manual, Self::Schedule];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Schedule => "schedule",
+        }
+    }
+}
+
+/// A recorded call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CallRecord {
+    /// Its id.
+    pub id: CallId,
+    /// The function's name.
+    pub function_name: String,
+    /// How it stands.
+    pub status: CallStatus,
+    /// What caused it.
+    pub trigger_type: Trigger,
+    /// The schedule, if one caused it.
+    pub trigger_id: Option<String>,
+    /// The user who called, if logged in.
+    pub requested_by_user_id: Option<UserId>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// How long it took.
+    pub duration_ms: Option<u64>,
+    /// For a failure, what went wrong.
+    pub error_message: Option<String>,
+    /// For a failure, its type.
+    pub error_type: Option<String>,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+}
+
+/// Which calls to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallQuery {
+    /// Only calls of this function.
+    pub function_name: Option<String>,
+    /// Only calls that stand so.
+    pub status: Option<CallStatus>,
+    /// Only calls caused so.
+    pub trigger_type: Option<Trigger>,
+    /// At most so many.
+    pub limit: u32,
+    /// After so many.
+    pub offset: u32,
+}
+
+impl Default for CallQuery {
+    fn default() -> Self {
+        Self { function_name: None, status: None, trigger_type: None, limit: 100, offset: 0 }
+    }
+}
+
+/// A part of the recorded calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CallPage {
+    /// The calls, the newest first.
+    pub calls: Vec<CallRecord>,
+    /// How many there are without limit and offset.
+    pub total: u64,
+    /// The limit that was asked for.
+    pub limit: u32,
+    /// The offset that was asked for.
+    pub offset: u32,
+}
