@@ -1,0 +1,64 @@
+//! The router and what its handlers share.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef};
+use tinybase_core::{Core, ExtensionAdmin};
+
+use crate::layers;
+use crate::problem::{HttpProblem, Kind};
+use crate::{auth, collections, extensions, functions, records, system};
+
+/// How the API is served.
+#[derive(Debug, Clone)]
+pub struct ApiOptions {
+    /// Whether every request comes from the operator of this machine. True on the admin socket only.
+    pub operator: bool,
+    /// The largest body of a request, in bytes.
+    pub body_bytes_max: usize,
+    /// Says whether the server takes requests: the readiness check.
+    pub ready: tokio::sync::watch::Receiver<bool>,
+    /// The server's version.
+    pub version: &'static str,
+}
+
+/// What handlers share. Cloning is cheap.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) core: Core,
+    pub(crate) extensions: Arc<dyn ExtensionAdmin>,
+    pub(crate) options: Arc<ApiOptions>,
+}
+
+impl FromRef<App> for Core {
+    fn from_ref(app: &App) -> Self {
+        app.core.clone()
+    }
+}
+
+impl FromRef<App> for Arc<dyn ExtensionAdmin> {
+    fn from_ref(app: &App) -> Self {
+        Arc::clone(&app.extensions)
+    }
+}
+
+/// The whole API.
+pub fn router(core: Core, extensions: Arc<dyn ExtensionAdmin>, options: ApiOptions) -> Router {
+    let limit = DefaultBodyLimit::max(options.body_bytes_max);
+    let app = App { core, extensions, options: Arc::new(options) };
+    let routes = Router::new()
+        .merge(system::routes())
+        .merge(auth::routes())
+        .merge(collections::routes())
+        .merge(records::routes())
+        .merge(functions::routes())
+        .merge(extensions::routes())
+        .fallback(async || HttpProblem::new(Kind::NotFound, "There is nothing at this path"))
+        .method_not_allowed_fallback(async || {
+            HttpProblem::new(Kind::MethodNotAllowed, "This path doesn't have that method")
+        })
+        .layer(limit)
+        .with_state(app);
+    layers::around(routes)
+}
