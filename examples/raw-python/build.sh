@@ -1,8 +1,5 @@
-# Makes the extension's own environment and generates the stubs. The installer runs it in this
-# folder, with the schema's path in TINYBASE_PROTO.
+# Generates the stubs. The installer runs it in this folder, with the `python` of the environment
+# that it made for [extension.dependencies], and with the schema's path in TINYBASE_PROTO.
 set -eu
-folder=$(dirname "$TINYBASE_PROTO")
-python3 -m venv .venv
-.venv/bin/pip install --quiet -r requirements.txt
-.venv/bin/python -m grpc_tools.protoc -I "$folder" \
+python -m grpc_tools.protoc -I "$(dirname "$TINYBASE_PROTO")" \
     --python_out=. --grpc_python_out=. "$TINYBASE_PROTO"
