@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use self::draft::{Draft, Unpatched};
 use crate::invoker::Invoker;
 use crate::options::{DEPTH_MAX, HooksOptions};
-use crate::registry::{ChainHook, Registry};
+use crate::registry::{ChainHook, FailurePolicy, Registry};
 
 /// What all before-hooks agreed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,7 +217,7 @@ impl Chain<'_> {
 
     fn fail(&self, hook: &ChainHook, failure: HookFailure) -> Result<Step, Refusal> {
         log_failure(hook, self.event_id, &failure);
-        if hook.fail_open {
+        if hook.policy == FailurePolicy::Open {
             return Ok(Step::FailedOpen);
         }
         Err(Refusal::Unavailable { extension: hook.extension.clone(), failure })
@@ -239,7 +239,7 @@ pub(crate) fn log_failure(hook: &ChainHook, event_id: EventId, failure: &HookFai
         attempt = 1,
         error = %failure,
         stack,
-        fail_open = hook.fail_open,
+        policy = ?hook.policy,
         "a hook failed"
     );
 }

@@ -4,9 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use tinybase_model::{Cause, Event, ExtensionName, FunctionEvent, Outcome, Permissions};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::before::{Approval, Before, Refusal};
 use crate::call::{CallError, Calls};
+use crate::delivery::Engine;
 use crate::event_log::{EventLog, LogError};
 use crate::invoker::Invoker;
 use crate::options::HooksOptions;
@@ -23,6 +26,9 @@ struct Inner {
     invoker: Arc<dyn Invoker>,
     log: Arc<dyn EventLog>,
     options: HooksOptions,
+    wake: Arc<Notify>,
+    /// The version of the registry that deliveries follow; none while there are no deliveries.
+    settled: watch::Sender<Option<u64>>,
 }
 
 impl fmt::Debug for Hooks {
@@ -39,7 +45,9 @@ impl Hooks {
         options: HooksOptions,
     ) -> Self {
         let registry = Arc::new(Registry::new());
-        Self { inner: Arc::new(Inner { registry, invoker, log, options }) }
+        let wake = Arc::new(Notify::new());
+        let settled = watch::Sender::new(None);
+        Self { inner: Arc::new(Inner { registry, invoker, log, options, wake, settled }) }
     }
 
     /// Notes what an extension may do. To be called before its process is started, and for every
@@ -102,12 +110,54 @@ impl Hooks {
     /// If the log couldn't end the subscriptions; all the rest is dropped, and the subscriptions
     /// end with the extension's next registration.
     pub async fn forget(&self, extension: &ExtensionName) -> Result<(), LogError> {
-        self.inner.registry.forget(extension);
-        self.inner.log.unsubscribe(extension, &[]).await
+        let Inner { registry, log, settled, .. } = &*self.inner;
+        let version = registry.forget(extension);
+        let follows = |now: &Option<u64>| now.is_none_or(|now| now >= version);
+        // The sender lives as long as `self`, so this only ends well.
+        let mut settled = settled.subscribe();
+        let _settled = settled.wait_for(follows).await;
+        log.unsubscribe(extension, &[]).await
+    }
+
+    /// Says that a transaction with events was committed. Cheap, and never wrong to be left out:
+    /// the log is looked at once a second anyway.
+    pub fn events_committed(&self) {
+        self.inner.wake.notify_one();
+    }
+
+    /// Delivers durable events until it is stopped. To be run once, for as long as the server runs.
+    ///
+    /// Stopping cancels what is with extensions; it is delivered again after the next start.
+    pub async fn run(&self, stop: CancellationToken) {
+        let Inner { registry, invoker, log, options, wake, settled } = &*self.inner;
+        let first = settled.send_if_modified(|now| {
+            let first = now.is_none();
+            now.get_or_insert(0);
+            first
+        });
+        if !first {
+            tracing::error!("deliveries already run; a second run does nothing");
+            return;
+        }
+        let _end = End { settled };
+        let log = (Arc::clone(log), Arc::clone(wake));
+        let engine = Engine::new(Arc::clone(registry), Arc::clone(invoker), log, *options);
+        engine.run(&stop, settled).await;
     }
 
     fn calls(&self) -> Calls<'_> {
         let Inner { registry, invoker, options, .. } = &*self.inner;
         Calls { registry, invoker: &**invoker, options }
+    }
+}
+
+/// Marks the end of deliveries, also when the future is dropped.
+struct End<'a> {
+    settled: &'a watch::Sender<Option<u64>>,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.settled.send_replace(None);
     }
 }

@@ -6,6 +6,7 @@
 
 mod before;
 mod call;
+mod delivery;
 mod event_log;
 mod hooks;
 mod invoker;
@@ -18,4 +19,4 @@ pub use event_log::{EventLog, LogError, ParkedDelivery, SubscriptionKey, Subscri
 pub use hooks::Hooks;
 pub use invoker::Invoker;
 pub use options::HooksOptions;
-pub use registry::{EffectiveHook, RegisteredFunction};
+pub use registry::{EffectiveHook, FailurePolicy, RegisteredFunction};

@@ -3,7 +3,7 @@
 mod check;
 mod snapshot;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
@@ -11,8 +11,8 @@ use tinybase_model::{ExtensionName, Permissions, Position, Registration};
 use tokio::sync::watch;
 
 pub(crate) use check::Refused;
-pub(crate) use snapshot::{ChainHook, DurableHook, Snapshot};
-pub use snapshot::{EffectiveHook, RegisteredFunction};
+pub(crate) use snapshot::{ChainHook, DurableHook, Kept, Snapshot};
+pub use snapshot::{EffectiveHook, FailurePolicy, RegisteredFunction};
 
 /// What is known of one extension.
 #[derive(Debug)]
@@ -24,8 +24,8 @@ pub(crate) struct Member {
     confirmed: bool,
     /// The version of the registry at which it registered.
     registered_at: u64,
-    /// Where the log stood when a handler was first registered, if that was known.
-    since: HashMap<String, Option<Position>>,
+    /// Where the log stood then, if that was known.
+    since: Option<Position>,
 }
 
 /// Registrations of all extensions. Readers never lock.
@@ -62,7 +62,7 @@ impl Registry {
                     registration: None,
                     confirmed: false,
                     registered_at: 0,
-                    since: HashMap::new(),
+                    since: None,
                 };
                 members.insert(extension.clone(), member);
             }
@@ -81,14 +81,7 @@ impl Registry {
         let Some(member) = members.get_mut(extension) else {
             unreachable!("the check refuses an extension without permissions")
         };
-        let head = *self.head.borrow();
-        let handlers = registration.hooks().iter().map(|hook| hook.handler.clone());
-        member.since = handlers
-            .map(|handler| {
-                let since = member.since.get(&handler).copied().unwrap_or(head);
-                (handler, since)
-            })
-            .collect();
+        member.since = *self.head.borrow();
         member.registration = Some(Arc::new(registration.clone()));
         member.confirmed = true;
         member.registered_at = *self.version.borrow() + 1;

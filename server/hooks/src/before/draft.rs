@@ -69,8 +69,7 @@ impl Draft {
         // What is left undone is the extension's own: its later hook has the last word.
         let Ok(document) = self.document() else { unreachable!("the document was just written") };
         self.writes.retain(|write| write.holds(&document));
-        let mut path = Vec::new();
-        collect(extension, fields, &mut path, &mut self.writes);
+        collect(extension, fields, &mut Vec::new(), &mut self.writes);
         Ok(())
     }
 
@@ -163,9 +162,9 @@ fn collect(
 ) {
     for (name, value) in fields {
         path.push(name.clone());
-        match value {
-            Value::Object(inner) if !inner.is_empty() => collect(extension, inner, path, writes),
-            value => writes.push(Write {
+        match value.as_object() {
+            Some(inner) if !inner.is_empty() => collect(extension, inner, path, writes),
+            Some(_) | None => writes.push(Write {
                 extension: extension.clone(),
                 path: path.clone(),
                 value: value.clone(),

@@ -19,6 +19,15 @@ pub struct RegisteredFunction {
     pub binding: FunctionBinding,
 }
 
+/// What happens to an operation whose before-hook can't be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailurePolicy {
+    /// It is refused.
+    Closed,
+    /// It goes on. All after-hooks are so.
+    Open,
+}
+
 /// A hook as it takes effect, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EffectiveHook {
@@ -26,11 +35,17 @@ pub struct EffectiveHook {
     pub extension: ExtensionName,
     /// What it registered; for one that is only declared, what is known of it.
     pub binding: HookBinding,
-    /// Whether the operation goes on when it can't be asked. Only a before-hook may stop one.
-    pub fail_open: bool,
+    /// What happens when it can't be asked.
+    pub policy: FailurePolicy,
     /// Whether a process registered it. A before-hook that the installed manifest declares holds
     /// without one.
     pub registered: bool,
+}
+
+impl FailurePolicy {
+    const fn new(fail_open: bool) -> Self {
+        if fail_open { Self::Open } else { Self::Closed }
+    }
 }
 
 /// A hook in a chain.
@@ -41,7 +56,9 @@ pub(crate) type ChainHook = EffectiveHook;
 pub(crate) struct DurableHook {
     pub(crate) extension: ExtensionName,
     pub(crate) binding: HookBinding,
-    /// Where the log stood when it was first registered, if that was known.
+    /// The version of the registry at which it was registered.
+    pub(crate) registered_at: u64,
+    /// Where the log stood then, if that was known.
     pub(crate) since: Option<Position>,
 }
 
@@ -103,7 +120,7 @@ impl Snapshot {
         let durable = self.durable.iter().map(|hook| EffectiveHook {
             extension: hook.extension.clone(),
             binding: hook.binding.clone(),
-            fail_open: true,
+            policy: FailurePolicy::Open,
             registered: true,
         });
         let chains = self.before.iter().chain([&self.observers]).flat_map(Listeners::every);
@@ -134,12 +151,12 @@ impl Snapshot {
                 timeout: None,
                 reentrant: false,
             };
-            let fail_open = declared.fail_open;
+            let policy = FailurePolicy::new(declared.fail_open);
             let extension = extension.clone();
             self.before[declared.event as usize].add(ChainHook {
                 extension,
                 binding,
-                fail_open,
+                policy,
                 registered: false,
             });
         }
@@ -151,9 +168,12 @@ impl Snapshot {
             registration.hooks().iter().filter(|hook| check::allows(&member.permissions, hook));
         for binding in allowed {
             if is_durable(binding) {
-                let since = member.since.get(&binding.handler).copied().flatten();
-                let extension = extension.clone();
-                let hook = DurableHook { extension, binding: binding.clone(), since };
+                let hook = DurableHook {
+                    extension: extension.clone(),
+                    binding: binding.clone(),
+                    registered_at: member.registered_at,
+                    since: member.since,
+                };
                 self.durable.push(Arc::new(hook));
                 continue;
             }
@@ -162,7 +182,7 @@ impl Snapshot {
             let hook = ChainHook {
                 extension: extension.clone(),
                 binding: binding.clone(),
-                fail_open: declared_open || binding.phase == Phase::After,
+                policy: FailurePolicy::new(declared_open || binding.phase == Phase::After),
                 registered: true,
             };
             match (binding.phase, binding.event) {
