@@ -3,18 +3,19 @@
 mod install;
 mod load;
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use tinybase_model::{ExtensionName, ExtensionSpec};
+use tinybase_model::{ExtensionName, ExtensionSpec, Permissions};
 
 use crate::build::Tools;
 use crate::error::CatalogError;
 use crate::files::Listing;
 use crate::kind::Place;
-use crate::lock::{self, Grant, LockFile, Locked};
+use crate::lock::{self, Grant, LockError, LockFile, Locked};
+use crate::manifest::About;
 
-pub use install::Staged;
+pub use install::{Staged, describe};
 
 /// What a catalog needs to know.
 #[derive(Debug)]
@@ -29,11 +30,12 @@ pub struct CatalogOptions {
 
 /// Which extensions are installed in a data folder.
 ///
-/// Whoever opens one holds the data folder's lock: two catalogs must not change one folder.
+/// Several processes may have one open: each change of the lock file is guarded.
 #[derive(Debug)]
 pub struct Catalog {
     folder: PathBuf,
     lock: PathBuf,
+    guard: PathBuf,
     tools: Tools,
 }
 
@@ -53,16 +55,16 @@ pub struct Installed {
     pub name: ExtensionName,
     /// Its version.
     pub version: String,
-    /// What it does, as its manifest says; likewise its author's name.
-    pub description: Option<String>,
-    /// Who wrote it.
-    pub author: Option<String>,
+    /// What it says about itself; none if its manifest is gone.
+    pub about: Option<About>,
     /// How it came here.
     pub origin: Origin,
     /// Whether it is to be started.
     pub enabled: bool,
     /// What the operator granted.
     pub granted: Grant,
+    /// What it may do, whether it can be started or not.
+    pub permissions: Permissions,
     /// Whether it can be started.
     pub condition: Condition,
 }
@@ -81,7 +83,7 @@ pub struct Origin {
 }
 
 impl Catalog {
-    /// Opens a data folder's catalog, and sweeps away what an interrupted install left.
+    /// Opens a data folder's catalog.
     ///
     /// # Errors
     /// If the folder can't be written.
@@ -102,13 +104,12 @@ impl Catalog {
         }
         let named = std::env::var_os("TINYBASE_CARGO_TARGET_DIR").map(PathBuf::from);
         let cargo_target = named.unwrap_or_else(|| cache.join("cargo-target"));
-        let catalog = Self {
+        Ok(Self {
+            guard: folder.join(".guard"),
             folder,
             lock: data.join(lock::FILE_NAME),
             tools: Tools { executable, proto: proto_path, cargo_target },
-        };
-        catalog.sweep()?;
-        Ok(catalog)
+        })
     }
 
     /// Marks an extension as to be started. Returns whether that is a change.
@@ -123,11 +124,10 @@ impl Catalog {
 
     /// Forgets an extension and removes its files. Its process has to be gone.
     pub fn uninstall(&self, name: &ExtensionName) -> Result<(), CatalogError> {
-        let mut lock = LockFile::read(&self.lock)?;
-        if lock.extension.remove(name).is_none() {
-            return Err(CatalogError::NotFound(name.clone()));
-        }
-        lock.write(&self.lock)?;
+        self.change(|lock| match lock.extension.remove(name) {
+            Some(_) => Ok(()),
+            None => Err(CatalogError::NotFound(name.clone())),
+        })?;
         let files = self.folder.join(name.as_str());
         if !files.exists() {
             return Ok(());
@@ -143,37 +143,58 @@ impl Catalog {
 
     /// Takes an extension's files as they are now for what is installed.
     pub fn repin(&self, name: &ExtensionName) -> Result<(), CatalogError> {
-        let mut lock = LockFile::read(&self.lock)?;
-        let Some(locked) = lock.extension.get_mut(name) else {
-            return Err(CatalogError::NotFound(name.clone()));
-        };
-        let place = self.place(name, locked);
-        let listing = Listing::of(&place.tree)?;
-        fs::write(&place.listing, listing.text())
-            .map_err(CatalogError::io("writing", &place.listing))?;
-        locked.tree = listing.hash();
-        Ok(lock.write(&self.lock)?)
+        self.change(|lock| {
+            let Some(locked) = lock.extension.get_mut(name) else {
+                return Err(CatalogError::NotFound(name.clone()));
+            };
+            let place = self.place(name, locked);
+            let listing = Listing::of(&place.tree)?;
+            for (path, text) in [
+                (&place.listing, listing.text()),
+                (&place.manifest, install::manifest_text(&place.tree)?),
+            ] {
+                fs::write(path, text).map_err(CatalogError::io("writing", path))?;
+            }
+            locked.tree = listing.hash();
+            Ok(())
+        })
     }
 
     fn set_enabled(&self, name: &ExtensionName, enabled: bool) -> Result<bool, CatalogError> {
-        let mut lock = LockFile::read(&self.lock)?;
-        let Some(locked) = lock.extension.get_mut(name) else {
-            return Err(CatalogError::NotFound(name.clone()));
-        };
-        if locked.enabled == enabled {
-            return Ok(false);
+        self.change(|lock| match lock.extension.get_mut(name) {
+            Some(locked) => Ok(std::mem::replace(&mut locked.enabled, enabled) != enabled),
+            None => Err(CatalogError::NotFound(name.clone())),
+        })
+    }
+
+    /// Reads the lock file, changes it and writes it, while nobody else does.
+    fn change<T, E: From<LockError>>(
+        &self,
+        change: impl FnOnce(&mut LockFile) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let guarded = File::create(&self.guard).and_then(|guard| guard.lock().map(|()| guard));
+        let guard =
+            guarded.map_err(|source| LockError::Write { path: self.guard.clone(), source })?;
+        let before = LockFile::read(&self.lock)?;
+        let mut lock = before.clone();
+        let done = change(&mut lock)?;
+        if lock != before {
+            lock.write(&self.lock)?;
         }
-        locked.enabled = enabled;
-        lock.write(&self.lock)?;
-        Ok(true)
+        drop(guard);
+        Ok(done)
     }
 
     fn place(&self, name: &ExtensionName, locked: &Locked) -> Place {
         Place::new(&self.folder.join(name.as_str()), &locked.folder)
     }
 
-    /// Removes staging folders, removed extensions, and versions that the lock doesn't name.
-    fn sweep(&self) -> Result<(), CatalogError> {
+    /// Removes what interrupted changes left: staging folders, removed extensions, and versions
+    /// that the lock file doesn't name. Nobody else may be installing.
+    ///
+    /// # Errors
+    /// If something can't be removed.
+    pub fn sweep(&self) -> Result<(), CatalogError> {
         let lock = LockFile::read(&self.lock)?;
         for (path, name) in entries(&self.folder)? {
             if name.starts_with(".staging-") || name.starts_with(".removed-") {
@@ -200,7 +221,7 @@ impl Catalog {
 
 /// Whether what follows a version's folder name makes it something else than that version's.
 fn is_foreign(ending: &str) -> bool {
-    !matches!(ending, ".env" | ".files")
+    !matches!(ending, ".env" | ".files" | ".toml")
 }
 
 fn entries(folder: &Path) -> Result<Vec<(PathBuf, String)>, CatalogError> {

@@ -62,6 +62,8 @@ pub(crate) struct Place {
     pub(crate) environment: PathBuf,
     /// The list of files with their digests.
     pub(crate) listing: PathBuf,
+    /// The manifest as it was installed: what it declares holds even when the files are damaged.
+    pub(crate) manifest: PathBuf,
 }
 
 impl Place {
@@ -70,6 +72,7 @@ impl Place {
             tree: parent.join(folder),
             environment: parent.join(format!("{folder}.env")),
             listing: parent.join(format!("{folder}.files")),
+            manifest: parent.join(format!("{folder}.toml")),
         }
     }
 

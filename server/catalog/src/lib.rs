@@ -16,7 +16,7 @@ mod process;
 mod source;
 mod work;
 
-pub use catalog::{Catalog, CatalogOptions, Condition, Installed, Staged};
+pub use catalog::{Catalog, CatalogOptions, Condition, Installed, Origin, Staged, describe};
 pub use error::{CatalogError, InstallError};
 pub use lock::{Grant, LockError};
 pub use manifest::{About, COMPATIBLE_TINYBASE_VERSION, Manifest, Requirement};

@@ -76,6 +76,11 @@ impl Grant {
         }
     }
 
+    /// What is granted, when it isn't known any more what was asked for.
+    pub(crate) fn alone(&self) -> Permissions {
+        self.limit(Permissions::Broad)
+    }
+
     /// What is both asked for and granted.
     pub(crate) fn limit(&self, asked: Permissions) -> Permissions {
         match (asked, self) {

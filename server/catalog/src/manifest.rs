@@ -62,8 +62,12 @@ pub struct Manifest {
 impl Manifest {
     /// Reads the manifest of the extension in a folder.
     pub(crate) fn read(folder: &Path, shown_as: &str) -> Result<Self, InstallError> {
-        let path = folder.join(FILE_NAME);
-        match std::fs::read_to_string(&path) {
+        Self::read_file(&folder.join(FILE_NAME), shown_as)
+    }
+
+    /// Reads a manifest wherever it is kept.
+    pub(crate) fn read_file(path: &Path, shown_as: &str) -> Result<Self, InstallError> {
+        match std::fs::read_to_string(path) {
             Ok(text) => Ok(Self::parse(&text)?),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Err(InstallError::NoManifest(shown_as.to_owned()))

@@ -9,12 +9,12 @@ use tinybase_model::{ExtensionName, Permissions};
 
 use super::{Catalog, Installed};
 use crate::build::Build;
-use crate::error::InstallError;
+use crate::error::{CatalogError, InstallError};
 use crate::fetch::fetch;
 use crate::files::{self, Listing};
 use crate::kind::{Kind, Place};
-use crate::lock::{Grant, LockFile, Locked};
-use crate::manifest::Manifest;
+use crate::lock::{Grant, LockError, LockFile, Locked};
+use crate::manifest::{self, Manifest};
 use crate::source::Source;
 use crate::work::Work;
 
@@ -102,9 +102,10 @@ impl Catalog {
             installed_at: Timestamp::now(),
             granted: Grant::all_of(&manifest.permissions),
         };
-        let mut lock = LockFile::read(&self.lock)?;
-        lock.extension.insert(name.clone(), locked.clone());
-        lock.write(&self.lock)?;
+        self.change(|lock| {
+            lock.extension.insert(name.clone(), locked.clone());
+            Ok::<_, LockError>(())
+        })?;
         guard.armed = false;
         Ok(self.look_at(&name, &locked))
     }
@@ -142,10 +143,12 @@ fn settle(staging: TempDir, place: &Place) -> Result<String, InstallError> {
     let listing = Listing::of(staging.path())?;
     fs::write(&place.listing, listing.text())
         .map_err(InstallError::io("writing", &place.listing))?;
+    let manifest = staging.path().join(manifest::FILE_NAME);
+    fs::copy(&manifest, &place.manifest).map_err(InstallError::io("copying", manifest))?;
     open_to_all(staging.path())?;
     let staging = staging.keep();
     fs::rename(&staging, &place.tree).map_err(InstallError::io("moving", &staging))?;
-    for path in [&place.tree, &place.listing] {
+    for path in [&place.tree, &place.listing, &place.manifest] {
         let synced = File::open(path).and_then(|file| file.sync_all());
         synced.map_err(InstallError::io("syncing", path))?;
     }
@@ -159,8 +162,14 @@ fn open_to_all(folder: &Path) -> Result<(), InstallError> {
         .map_err(InstallError::io("changing", folder))
 }
 
+/// The manifest's text in a folder.
+pub(super) fn manifest_text(folder: &Path) -> Result<String, CatalogError> {
+    let path = folder.join(manifest::FILE_NAME);
+    fs::read_to_string(&path).map_err(CatalogError::io("reading", path))
+}
+
 /// What permissions mean, in lines for a person.
-pub(crate) fn describe(permissions: &Permissions) -> Vec<String> {
+pub fn describe(permissions: &Permissions) -> Vec<String> {
     match permissions {
         Permissions::Broad => vec![
             "it lists no permissions, so it gets the documented ones as a whole:".to_owned(),

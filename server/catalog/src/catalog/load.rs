@@ -32,17 +32,20 @@ impl Catalog {
 
     pub(super) fn look_at(&self, name: &ExtensionName, locked: &Locked) -> Installed {
         let place = self.place(name, locked);
-        let manifest = Manifest::read(&place.tree, "its folder");
-        let about = manifest.as_ref().ok().map(|manifest| manifest.about.clone());
+        let installed = Manifest::read_file(&place.manifest, "its folder").ok();
+        let permissions = match &installed {
+            Some(manifest) => locked.granted.limit(manifest.permissions.clone()),
+            None => locked.granted.alone(),
+        };
         let condition = check_pin(name, &place, locked)
-            .and_then(|()| manifest.map_err(|error| error.to_string()))
+            .and_then(|()| Manifest::read(&place.tree, "its folder").map_err(|e| e.to_string()))
             .and_then(|manifest| spec(name, &place, locked, manifest))
             .map_or_else(Condition::Broken, |spec| Condition::Sound(Box::new(spec)));
         Installed {
             name: name.clone(),
             version: locked.version.clone(),
-            description: about.as_ref().and_then(|about| about.description.clone()),
-            author: about.and_then(|about| about.author),
+            about: installed.map(|manifest| manifest.about),
+            permissions,
             origin: Origin {
                 source: locked.source.clone(),
                 commit: locked.commit.clone(),

@@ -24,12 +24,14 @@ const RUN: &str = "[extension]\nname = \"a\"\nversion = \"1.0.0\"\ndescription =
                    [extension.run]\ncommand = [\"./start\"]\n";
 
 fn open(data: &Path) -> Catalog {
-    Catalog::open(CatalogOptions {
+    let catalog = Catalog::open(CatalogOptions {
         data: data.to_owned(),
         executable: PathBuf::from("/nowhere/tinybase"),
         proto: "syntax = \"proto3\";",
     })
-    .expect("a catalog")
+    .expect("a catalog");
+    catalog.sweep().expect("swept");
+    catalog
 }
 
 impl World {
@@ -69,7 +71,9 @@ impl World {
     /// Everything below `extensions/`.
     fn left(&self) -> Vec<String> {
         let entries = fs::read_dir(self.data.path().join("extensions")).expect("readable");
-        entries.map(|entry| entry.expect("ok").file_name().to_string_lossy().into_owned()).collect()
+        let names = entries.map(|entry| entry.expect("ok").file_name());
+        let names = names.map(|name| name.to_string_lossy().into_owned());
+        names.filter(|name| name != ".guard").collect()
     }
 
     fn tree(&self) -> PathBuf {
@@ -118,7 +122,10 @@ fn an_installed_extension_is_loaded_with_what_it_said_and_where_it_is() {
     let world = World::new(RUN);
     let installed = world.install().expect("installed");
     assert_eq!(installed, world.only());
-    assert_eq!(installed.description.as_deref(), Some("An a."));
+    assert_eq!(
+        installed.about.as_ref().and_then(|about| about.description.as_deref()),
+        Some("An a.")
+    );
     assert!(installed.enabled);
     let Condition::Sound(spec) = installed.condition else { panic!("broken") };
     assert_eq!(spec.command, ["./start"]);
@@ -231,6 +238,37 @@ fn a_changed_file_breaks_only_its_extension_until_it_is_pinned_again() {
 }
 
 #[test]
+fn what_the_manifest_declares_holds_while_the_files_are_damaged() {
+    let hook = "[[extension.hooks]]\nevent = \"user.login\"\nphase = \"before\"\n";
+    let world = World::new(&format!("{RUN}{hook}"));
+    let permissions = world.install().expect("installed").permissions;
+    fs::write(world.tree().join("extension.toml"), RUN).expect("written");
+    assert!(world.broken().starts_with("extension.toml was changed"));
+    assert_eq!(world.only().permissions, permissions);
+    assert!(matches!(permissions, Permissions::Listed { hooks: Some(_), .. }));
+}
+
+#[test]
+fn changes_at_the_same_time_are_all_kept() {
+    let world = World::new(RUN);
+    world.install().expect("installed");
+    let other = World::new(&RUN.replace("name = \"a\"", "name = \"b\""));
+    world.install_from(&other.source.path().display().to_string()).expect("installed");
+    let b: ExtensionName = "b".parse().expect("a name");
+    std::thread::scope(|scope| {
+        for name in [name(), b] {
+            let catalog = open(world.data.path());
+            scope.spawn(move || {
+                for _ in 0..20 {
+                    assert!(catalog.disable(&name).expect("known"), "nobody undid it");
+                    assert!(catalog.enable(&name).expect("known"), "nobody undid it");
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn enabling_disabling_and_uninstalling_are_kept() {
     let world = World::new(RUN);
     world.install().expect("installed");
@@ -276,7 +314,7 @@ fn a_stopped_install_leaves_nothing() {
 }
 
 #[test]
-fn opening_sweeps_what_an_interrupted_change_left() {
+fn sweeping_removes_what_an_interrupted_change_left() {
     let world = World::new(RUN);
     world.install().expect("installed");
     let folder = world.data.path().join("extensions");
