@@ -52,6 +52,11 @@ impl JsonBytes {
         &self.0
     }
 
+    /// The text as bytes, for those who need nothing else.
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+
     /// The text.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_else(|_| unreachable!("JSON is UTF-8"))

@@ -1,0 +1,402 @@
+//! Who holds which slot: the pure bookkeeping of a session's credit, queue and outstanding work.
+//!
+//! A session's own stream and each `Dispatch` stream are slots alike; one stream of credit N and
+//! N streams of credit 1 take the same steps. Nothing here waits, sends or reads a clock.
+
+use std::collections::{HashMap, VecDeque};
+
+/// Names a slot; never used twice in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SlotId(pub(crate) u32);
+
+/// Names an invocation; never used twice in a session.
+pub(crate) type WorkId = u64;
+
+/// What a book is held to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BookLimits {
+    /// The most credit over all slots.
+    pub(crate) credit_max: u32,
+    /// The most slots.
+    pub(crate) slots_max: u32,
+    /// The most works that wait for a slot.
+    pub(crate) queue_max: usize,
+}
+
+/// Why work is no longer wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CancelReason {
+    /// Its deadline passed.
+    Deadline,
+    /// Nobody waits for it any more.
+    ClientGone,
+    /// The session is about to end.
+    Draining,
+}
+
+impl CancelReason {
+    /// The word on the wire.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deadline => "deadline",
+            Self::ClientGone => "client_gone",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// All slots are held and the queue is full. Gives the work back.
+#[derive(Debug)]
+pub(crate) struct Full<W>(pub(crate) W);
+
+/// There are as many slots as a session may have.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TooManySlots;
+
+/// All credit of the session is granted to other slots.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NoCreditLeft;
+
+/// What an outcome meant.
+#[derive(Debug)]
+pub(crate) enum Settled<W> {
+    /// The first outcome of work that is waited for.
+    InTime(W),
+    /// The first outcome of work that nobody waits for any more; its slot is free again.
+    Late(W),
+    /// No such work is outstanding on this slot: it never was, or it has ended.
+    Unknown,
+    /// The work is outstanding on another slot.
+    WrongSlot,
+}
+
+/// What giving up on work meant.
+#[derive(Debug)]
+pub(crate) enum Abandoned<W> {
+    /// It was never sent, so nothing of it remains.
+    Unsent(W),
+    /// It was sent: its slot stays held, and this slot has a cancel to send.
+    Held(SlotId),
+    /// It has ended already.
+    Gone,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the queue of the session.
+    Queued,
+    /// On a slot, not yet sent.
+    Assigned(SlotId),
+    /// On a slot, sent.
+    Sent(SlotId),
+}
+
+#[derive(Debug)]
+struct Entry<W> {
+    work: W,
+    place: Place,
+    acknowledged: bool,
+    abandoned: bool,
+    cancelled: bool,
+    past_deadline: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    id: SlotId,
+    credit: u32,
+    held: u32,
+    outbox: VecDeque<WorkId>,
+    cancels: Vec<(WorkId, CancelReason)>,
+}
+
+/// The books of one session.
+#[derive(Debug)]
+pub(crate) struct SlotBook<W> {
+    limits: BookLimits,
+    slots: Vec<Slot>,
+    entries: HashMap<WorkId, Entry<W>>,
+    queue: VecDeque<WorkId>,
+    next_work: WorkId,
+    next_slot: u32,
+    past_deadline: u32,
+}
+
+impl<W> SlotBook<W> {
+    pub(crate) fn new(limits: BookLimits) -> Self {
+        Self {
+            limits,
+            slots: Vec::new(),
+            entries: HashMap::new(),
+            queue: VecDeque::new(),
+            next_work: 1,
+            next_slot: 0,
+            past_deadline: 0,
+        }
+    }
+
+    /// Opens a slot that has no credit yet.
+    pub(crate) fn open_slot(&mut self) -> Result<SlotId, TooManySlots> {
+        if self.slots.len() >= self.limits.slots_max as usize {
+            return Err(TooManySlots);
+        }
+        let id = SlotId(self.next_slot);
+        self.next_slot += 1;
+        let (outbox, cancels) = (VecDeque::new(), Vec::new());
+        self.slots.push(Slot { id, credit: 0, held: 0, outbox, cancels });
+        Ok(id)
+    }
+
+    /// Gives a slot its credit, or what is left of the session's, and work from the queue.
+    pub(crate) fn grant(&mut self, slot: SlotId, credit: u32) -> Result<u32, NoCreditLeft> {
+        let left = self.limits.credit_max.saturating_sub(self.credit());
+        if credit > 0 && left == 0 {
+            return Err(NoCreditLeft);
+        }
+        let granted = credit.min(left);
+        if let Some(index) = self.index(slot) {
+            self.slots[index].credit += granted;
+            self.fill(index);
+        }
+        Ok(granted)
+    }
+
+    /// Ends a slot. What was on it is lost, and is given back.
+    pub(crate) fn close_slot(&mut self, slot: SlotId) -> Vec<W> {
+        let Some(index) = self.index(slot) else { return Vec::new() };
+        self.slots.remove(index);
+        let on_slot = |place| match place {
+            Place::Assigned(on) | Place::Sent(on) => on == slot,
+            Place::Queued => false,
+        };
+        let lost: Vec<WorkId> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| on_slot(entry.place))
+            .map(|(id, _)| *id)
+            .collect();
+        lost.into_iter().filter_map(|id| self.remove(id)).map(|entry| entry.work).collect()
+    }
+
+    /// Ends everything. All work is given back.
+    pub(crate) fn clear(&mut self) -> Vec<W> {
+        self.slots.clear();
+        self.queue.clear();
+        self.past_deadline = 0;
+        self.entries.drain().map(|(_, entry)| entry.work).collect()
+    }
+
+    /// Takes what waits for a slot out of the queue.
+    pub(crate) fn clear_queue(&mut self) -> Vec<W> {
+        let queued = std::mem::take(&mut self.queue);
+        queued.into_iter().filter_map(|id| self.remove(id)).map(|entry| entry.work).collect()
+    }
+
+    /// Takes work on. The slot that has it to send, if one is free.
+    pub(crate) fn submit(&mut self, work: W) -> Result<(WorkId, Option<SlotId>), Full<W>> {
+        let free = self.freest();
+        if free.is_none() && self.queue.len() >= self.limits.queue_max {
+            return Err(Full(work));
+        }
+        let id = self.next_work;
+        self.next_work += 1;
+        let place = match free {
+            Some(index) => {
+                let slot = &mut self.slots[index];
+                slot.held += 1;
+                slot.outbox.push_back(id);
+                Place::Assigned(slot.id)
+            }
+            None => {
+                self.queue.push_back(id);
+                Place::Queued
+            }
+        };
+        self.entries.insert(id, Entry::new(work, place));
+        let slot = free.map(|index| self.slots[index].id);
+        Ok((id, slot))
+    }
+
+    /// The next work that a slot is to send, which stays unsent.
+    pub(crate) fn peek_to_send(&self, slot: SlotId) -> Option<&W> {
+        let id = self.slots[self.index(slot)?].outbox.front()?;
+        self.get(*id)
+    }
+
+    /// The next work that a slot is to send; it counts as sent from now on.
+    pub(crate) fn next_to_send(&mut self, slot: SlotId) -> Option<(WorkId, &mut W)> {
+        let index = self.index(slot)?;
+        let id = self.slots[index].outbox.pop_front()?;
+        let entry = self.entries.get_mut(&id)?;
+        entry.place = Place::Sent(slot);
+        Some((id, &mut entry.work))
+    }
+
+    /// The cancels that a slot is to send.
+    pub(crate) fn take_cancels(&mut self, slot: SlotId) -> Vec<(WorkId, CancelReason)> {
+        self.index(slot)
+            .map(|index| std::mem::take(&mut self.slots[index].cancels))
+            .unwrap_or_default()
+    }
+
+    /// Whether a slot has anything to send.
+    pub(crate) fn has_output(&self, slot: SlotId) -> bool {
+        self.index(slot).is_some_and(|index| {
+            let slot = &self.slots[index];
+            !slot.outbox.is_empty() || !slot.cancels.is_empty()
+        })
+    }
+
+    /// Notes that work was received. Whether it is outstanding on the slot and wasn't noted before.
+    pub(crate) fn acknowledge(&mut self, slot: SlotId, id: WorkId) -> bool {
+        match self.entries.get_mut(&id) {
+            Some(entry) if entry.place == Place::Sent(slot) => {
+                !std::mem::replace(&mut entry.acknowledged, true)
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes an outcome that came up a slot. The slot goes on with the queue.
+    pub(crate) fn settle(&mut self, slot: SlotId, id: WorkId) -> Settled<W> {
+        match self.entries.get(&id).map(|entry| entry.place) {
+            Some(Place::Sent(on)) if on == slot => {}
+            Some(Place::Sent(_)) => return Settled::WrongSlot,
+            Some(Place::Queued | Place::Assigned(_)) | None => return Settled::Unknown,
+        }
+        let Some(entry) = self.remove(id) else { return Settled::Unknown };
+        if let Some(index) = self.index(slot) {
+            self.slots[index].held -= 1;
+            self.slots[index].cancels.retain(|(cancelled, _)| *cancelled != id);
+            self.fill(index);
+        }
+        if entry.abandoned { Settled::Late(entry.work) } else { Settled::InTime(entry.work) }
+    }
+
+    /// Gives up on work. If it was sent, its slot stays held until its outcome comes.
+    pub(crate) fn abandon(&mut self, id: WorkId, reason: CancelReason) -> Abandoned<W> {
+        let Some(entry) = self.entries.get_mut(&id) else { return Abandoned::Gone };
+        match entry.place {
+            Place::Sent(slot) => {
+                entry.abandoned = true;
+                if reason == CancelReason::Deadline && !entry.past_deadline {
+                    entry.past_deadline = true;
+                    self.past_deadline += 1;
+                }
+                self.cancel(id, reason);
+                return Abandoned::Held(slot);
+            }
+            Place::Assigned(slot) => {
+                if let Some(index) = self.index(slot) {
+                    self.slots[index].outbox.retain(|waiting| *waiting != id);
+                    self.slots[index].held -= 1;
+                    self.fill(index);
+                }
+            }
+            // Ids grow, so the queue is sorted.
+            Place::Queued => {
+                if let Ok(at) = self.queue.binary_search(&id) {
+                    self.queue.remove(at);
+                }
+            }
+        }
+        self.remove(id).map_or(Abandoned::Gone, |entry| Abandoned::Unsent(entry.work))
+    }
+
+    /// Tells all running work to stop; its outcomes are still waited for.
+    pub(crate) fn cancel_all(&mut self, reason: CancelReason) {
+        let ids: Vec<WorkId> = self.entries.keys().copied().collect();
+        for id in ids {
+            self.cancel(id, reason);
+        }
+    }
+
+    /// Outstanding work by its id.
+    pub(crate) fn get(&self, id: WorkId) -> Option<&W> {
+        self.entries.get(&id).map(|entry| &entry.work)
+    }
+
+    /// The credit over all slots.
+    pub(crate) fn credit(&self) -> u32 {
+        self.slots.iter().map(|slot| slot.credit).sum()
+    }
+
+    /// How much of the credit is held, by work that nobody waits for too.
+    pub(crate) fn held(&self) -> u32 {
+        self.slots.iter().map(|slot| slot.held).sum()
+    }
+
+    /// How much of the credit is held by work past its deadline.
+    pub(crate) const fn held_past_deadline(&self) -> u32 {
+        self.past_deadline
+    }
+
+    /// How much work waits for a slot.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// How much work was sent and not acknowledged.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        let waits =
+            |entry: &&Entry<W>| matches!(entry.place, Place::Sent(_)) && !entry.acknowledged;
+        self.entries.values().filter(waits).count()
+    }
+
+    fn index(&self, slot: SlotId) -> Option<usize> {
+        self.slots.iter().position(|candidate| candidate.id == slot)
+    }
+
+    /// The slot with the most free credit.
+    fn freest(&self) -> Option<usize> {
+        let free = |slot: &Slot| slot.credit.saturating_sub(slot.held);
+        let (index, slot) = self.slots.iter().enumerate().max_by_key(|(_, slot)| free(slot))?;
+        (free(slot) > 0).then_some(index)
+    }
+
+    /// Moves work from the queue to a slot while it has credit.
+    fn fill(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        while slot.held < slot.credit {
+            let Some(id) = self.queue.pop_front() else { break };
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.place = Place::Assigned(slot.id);
+                slot.held += 1;
+                slot.outbox.push_back(id);
+            }
+        }
+    }
+
+    /// Queues one cancel for sent work, unless it had one.
+    fn cancel(&mut self, id: WorkId, reason: CancelReason) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Place::Sent(slot) = entry.place else { return };
+        if std::mem::replace(&mut entry.cancelled, true) {
+            return;
+        }
+        if let Some(index) = self.index(slot) {
+            self.slots[index].cancels.push((id, reason));
+        }
+    }
+
+    fn remove(&mut self, id: WorkId) -> Option<Entry<W>> {
+        let entry = self.entries.remove(&id)?;
+        if entry.past_deadline {
+            self.past_deadline -= 1;
+        }
+        Some(entry)
+    }
+}
+
+impl<W> Entry<W> {
+    const fn new(work: W, place: Place) -> Self {
+        Self {
+            work,
+            place,
+            acknowledged: false,
+            abandoned: false,
+            cancelled: false,
+            past_deadline: false,
+        }
+    }
+}
