@@ -19,4 +19,5 @@ pub use error::{ConnectError, HostError, HostErrorKind, RunError};
 pub use host::{CallScope, Host};
 pub use options::{DEFAULT_CREDIT, Options};
 pub use outbox::Outcomes;
+pub(crate) use outbox::{Frames, Outbox};
 pub use tinybase_proto::v1;

@@ -43,7 +43,7 @@ impl Connection {
         let bearer: MetadataValue<Ascii> =
             format!("Bearer {}", options.token).parse().map_err(|_| ConnectError::Token)?;
         let channel = dial(&options.socket).await?;
-        let outbox = Outbox::new(first_frame(options, register));
+        let outbox = Outbox::new(Some(first_frame(options, register)));
         let mut request = Request::new(outbox.frames());
         request.metadata_mut().insert("authorization", bearer.clone());
         let inbound = ExtensionServiceClient::new(channel.clone())

@@ -60,9 +60,9 @@ struct Pending {
 }
 
 impl Outbox {
-    pub(crate) fn new(first: v1::SessionRequest) -> Arc<Self> {
+    pub(crate) fn new(first: Option<v1::SessionRequest>) -> Arc<Self> {
         Arc::new(Self {
-            pending: Mutex::new(Pending { first: Some(first), ..Pending::default() }),
+            pending: Mutex::new(Pending { first, ..Pending::default() }),
             waker: AtomicWaker::new(),
             body_bytes_max: AtomicUsize::new(BODY_BYTES_MAX),
         })

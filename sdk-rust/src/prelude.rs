@@ -1,0 +1,16 @@
+//! Everything that an extension usually needs: `use tinybase_sdk::prelude::*;`.
+//!
+//! The derives want `serde` (with its feature `derive`) and `schemars` among the extension's own
+//! dependencies.
+
+pub use std::process::ExitCode;
+
+pub use schemars::JsonSchema;
+pub use serde::{Deserialize, Serialize};
+pub use serde_json::{Value, json};
+
+pub use crate::{
+    All, Auth, CallbackError, Comparison, Context, Error, Extension, Function, FunctionCall,
+    FunctionComplete, Hook, NewRecord, NewUser, Patch, Record, RecordCreate, RecordDelete,
+    RecordUpdate, Result, UserLogin, UserRegister, reject,
+};
