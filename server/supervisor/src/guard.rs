@@ -1,0 +1,88 @@
+//! Keeps one guard process alive, which ends what is left of the extensions if the server is
+//! killed (see [`crate::shim`]).
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::process::watch;
+use crate::shim::GUARD;
+use crate::spawner::{Spawner, shim_command};
+
+/// How long to wait before a guard that went away is replaced.
+const REPLACE_DELAY: Duration = Duration::from_secs(1);
+/// How long a guard may take to see that it isn't needed any more.
+const END_LIMIT: Duration = Duration::from_secs(1);
+
+/// What is needed to start a guard.
+#[derive(Debug)]
+pub(crate) struct GuardKeeper {
+    /// Starts it.
+    pub(crate) spawner: Spawner,
+    /// The program.
+    pub(crate) shim: PathBuf,
+    /// The list of what it has to end.
+    pub(crate) roster: PathBuf,
+}
+
+impl GuardKeeper {
+    /// Keeps a guard running until it is stopped.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.watch_one(&stop).await {
+                tracing::warn!(
+                    %error,
+                    "no guard process: if the server is killed, \
+                     processes that extensions have started could be left over"
+                );
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = sleep(REPLACE_DELAY) => {}
+            }
+        }
+    }
+
+    async fn watch_one(&self, stop: &CancellationToken) -> std::io::Result<()> {
+        let mut command = shim_command(&self.shim, GUARD);
+        command
+            .arg(&self.roster)
+            .current_dir(Path::new("/"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = self.spawner.spawn(command, None).await?;
+        let mut guard = Guard { child: Some(child), spawner: self.spawner.clone() };
+        let Some(child) = &mut guard.child else { return Ok(()) };
+        let ended = watch(child)?;
+        tokio::select! {
+            () = stop.cancelled() => {
+                // The end of its input ends it.
+                drop(child.stdin.take());
+                let _ = tokio::time::timeout(END_LIMIT, ended.readable()).await;
+            }
+            _ = ended.readable() => {}
+        }
+        if let Ok(Some(_)) = child.try_wait() {
+            guard.child = None;
+        }
+        Ok(())
+    }
+}
+
+/// A guard process that is never left as a zombie.
+struct Guard {
+    child: Option<Child>,
+    spawner: Spawner,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(child) = self.child.take() {
+            self.spawner.abandon(child);
+        }
+    }
+}
