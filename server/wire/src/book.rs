@@ -5,81 +5,11 @@
 
 use std::collections::{HashMap, VecDeque};
 
-/// Names a slot; never used twice in a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SlotId(pub(crate) u32);
+mod words;
 
-/// Names an invocation; never used twice in a session.
-pub(crate) type WorkId = u64;
-
-/// What a book is held to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct BookLimits {
-    /// The most credit over all slots.
-    pub(crate) credit_max: u32,
-    /// The most slots.
-    pub(crate) slots_max: u32,
-    /// The most works that wait for a slot.
-    pub(crate) queue_max: usize,
-}
-
-/// Why work is no longer wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CancelReason {
-    /// Its deadline passed.
-    Deadline,
-    /// Nobody waits for it any more.
-    ClientGone,
-    /// The session is about to end.
-    Draining,
-}
-
-impl CancelReason {
-    /// The word on the wire.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Deadline => "deadline",
-            Self::ClientGone => "client_gone",
-            Self::Draining => "draining",
-        }
-    }
-}
-
-/// All slots are held and the queue is full. Gives the work back.
-#[derive(Debug)]
-pub(crate) struct Full<W>(pub(crate) W);
-
-/// There are as many slots as a session may have.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooManySlots;
-
-/// All credit of the session is granted to other slots.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NoCreditLeft;
-
-/// What an outcome meant.
-#[derive(Debug)]
-pub(crate) enum Settled<W> {
-    /// The first outcome of work that is waited for.
-    InTime(W),
-    /// The first outcome of work that nobody waits for any more; its slot is free again.
-    Late(W),
-    /// No such work is outstanding on this slot: it never was, or it has ended.
-    Unknown,
-    /// The work is outstanding on another slot.
-    WrongSlot,
-}
-
-/// What giving up on work meant.
-#[derive(Debug)]
-pub(crate) enum Abandoned<W> {
-    /// It was never sent, so nothing of it remains.
-    Unsent(W),
-    /// It was sent: its slot stays held, and this slot has a cancel to send.
-    Held(SlotId),
-    /// It has ended already.
-    Gone,
-}
+pub(crate) use words::{
+    Abandoned, BookLimits, CancelReason, Full, NoCreditLeft, Settled, SlotId, TooManySlots, WorkId,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -88,17 +18,25 @@ enum Place {
     /// On a slot, not yet sent.
     Assigned(SlotId),
     /// On a slot, sent.
-    Sent(SlotId),
+    Sent { slot: SlotId, acknowledged: bool },
+}
+
+/// Whether an outcome is still waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Demand {
+    /// It is.
+    Wanted,
+    /// It is, and the extension was told to stop all the same.
+    Hurried,
+    /// It isn't, and the extension was told so.
+    Abandoned { past_deadline: bool },
 }
 
 #[derive(Debug)]
 struct Entry<W> {
     work: W,
     place: Place,
-    acknowledged: bool,
-    abandoned: bool,
-    cancelled: bool,
-    past_deadline: bool,
+    demand: Demand,
 }
 
 #[derive(Debug)]
@@ -166,7 +104,7 @@ impl<W> SlotBook<W> {
         let Some(index) = self.index(slot) else { return Vec::new() };
         self.slots.remove(index);
         let on_slot = |place| match place {
-            Place::Assigned(on) | Place::Sent(on) => on == slot,
+            Place::Assigned(on) | Place::Sent { slot: on, .. } => on == slot,
             Place::Queued => false,
         };
         let lost: Vec<WorkId> = self
@@ -200,19 +138,16 @@ impl<W> SlotBook<W> {
         }
         let id = self.next_work;
         self.next_work += 1;
-        let place = match free {
-            Some(index) => {
-                let slot = &mut self.slots[index];
-                slot.held += 1;
-                slot.outbox.push_back(id);
-                Place::Assigned(slot.id)
-            }
-            None => {
-                self.queue.push_back(id);
-                Place::Queued
-            }
+        let place = if let Some(index) = free {
+            let slot = &mut self.slots[index];
+            slot.held += 1;
+            slot.outbox.push_back(id);
+            Place::Assigned(slot.id)
+        } else {
+            self.queue.push_back(id);
+            Place::Queued
         };
-        self.entries.insert(id, Entry::new(work, place));
+        self.entries.insert(id, Entry { work, place, demand: Demand::Wanted });
         let slot = free.map(|index| self.slots[index].id);
         Ok((id, slot))
     }
@@ -228,7 +163,7 @@ impl<W> SlotBook<W> {
         let index = self.index(slot)?;
         let id = self.slots[index].outbox.pop_front()?;
         let entry = self.entries.get_mut(&id)?;
-        entry.place = Place::Sent(slot);
+        entry.place = Place::Sent { slot, acknowledged: false };
         Some((id, &mut entry.work))
     }
 
@@ -249,9 +184,9 @@ impl<W> SlotBook<W> {
 
     /// Notes that work was received. Whether it is outstanding on the slot and wasn't noted before.
     pub(crate) fn acknowledge(&mut self, slot: SlotId, id: WorkId) -> bool {
-        match self.entries.get_mut(&id) {
-            Some(entry) if entry.place == Place::Sent(slot) => {
-                !std::mem::replace(&mut entry.acknowledged, true)
+        match self.entries.get_mut(&id).map(|entry| &mut entry.place) {
+            Some(Place::Sent { slot: on, acknowledged }) if *on == slot => {
+                !std::mem::replace(acknowledged, true)
             }
             _ => false,
         }
@@ -260,8 +195,8 @@ impl<W> SlotBook<W> {
     /// Takes an outcome that came up a slot. The slot goes on with the queue.
     pub(crate) fn settle(&mut self, slot: SlotId, id: WorkId) -> Settled<W> {
         match self.entries.get(&id).map(|entry| entry.place) {
-            Some(Place::Sent(on)) if on == slot => {}
-            Some(Place::Sent(_)) => return Settled::WrongSlot,
+            Some(Place::Sent { slot: on, .. }) if on == slot => {}
+            Some(Place::Sent { .. }) => return Settled::WrongSlot,
             Some(Place::Queued | Place::Assigned(_)) | None => return Settled::Unknown,
         }
         let Some(entry) = self.remove(id) else { return Settled::Unknown };
@@ -270,20 +205,24 @@ impl<W> SlotBook<W> {
             self.slots[index].cancels.retain(|(cancelled, _)| *cancelled != id);
             self.fill(index);
         }
-        if entry.abandoned { Settled::Late(entry.work) } else { Settled::InTime(entry.work) }
+        match entry.demand {
+            Demand::Wanted | Demand::Hurried => Settled::InTime(entry.work),
+            Demand::Abandoned { .. } => Settled::Late(entry.work),
+        }
     }
 
     /// Gives up on work. If it was sent, its slot stays held until its outcome comes.
     pub(crate) fn abandon(&mut self, id: WorkId, reason: CancelReason) -> Abandoned<W> {
         let Some(entry) = self.entries.get_mut(&id) else { return Abandoned::Gone };
         match entry.place {
-            Place::Sent(slot) => {
-                entry.abandoned = true;
-                if reason == CancelReason::Deadline && !entry.past_deadline {
-                    entry.past_deadline = true;
-                    self.past_deadline += 1;
+            Place::Sent { slot, .. } => {
+                let past_deadline = reason == CancelReason::Deadline;
+                let before =
+                    std::mem::replace(&mut entry.demand, Demand::Abandoned { past_deadline });
+                self.past_deadline += u32::from(past_deadline);
+                if before == Demand::Wanted {
+                    self.push_cancel(slot, id, reason);
                 }
-                self.cancel(id, reason);
                 return Abandoned::Held(slot);
             }
             Place::Assigned(slot) => {
@@ -305,9 +244,15 @@ impl<W> SlotBook<W> {
 
     /// Tells all running work to stop; its outcomes are still waited for.
     pub(crate) fn cancel_all(&mut self, reason: CancelReason) {
-        let ids: Vec<WorkId> = self.entries.keys().copied().collect();
-        for id in ids {
-            self.cancel(id, reason);
+        let mut cancels = Vec::new();
+        for (id, entry) in &mut self.entries {
+            if let (Place::Sent { slot, .. }, Demand::Wanted) = (entry.place, entry.demand) {
+                entry.demand = Demand::Hurried;
+                cancels.push((slot, *id));
+            }
+        }
+        for (slot, id) in cancels {
+            self.push_cancel(slot, id, reason);
         }
     }
 
@@ -339,7 +284,7 @@ impl<W> SlotBook<W> {
     /// How much work was sent and not acknowledged.
     pub(crate) fn unacknowledged(&self) -> usize {
         let waits =
-            |entry: &&Entry<W>| matches!(entry.place, Place::Sent(_)) && !entry.acknowledged;
+            |entry: &&Entry<W>| matches!(entry.place, Place::Sent { acknowledged: false, .. });
         self.entries.values().filter(waits).count()
     }
 
@@ -367,13 +312,7 @@ impl<W> SlotBook<W> {
         }
     }
 
-    /// Queues one cancel for sent work, unless it had one.
-    fn cancel(&mut self, id: WorkId, reason: CancelReason) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        let Place::Sent(slot) = entry.place else { return };
-        if std::mem::replace(&mut entry.cancelled, true) {
-            return;
-        }
+    fn push_cancel(&mut self, slot: SlotId, id: WorkId, reason: CancelReason) {
         if let Some(index) = self.index(slot) {
             self.slots[index].cancels.push((id, reason));
         }
@@ -381,22 +320,9 @@ impl<W> SlotBook<W> {
 
     fn remove(&mut self, id: WorkId) -> Option<Entry<W>> {
         let entry = self.entries.remove(&id)?;
-        if entry.past_deadline {
+        if entry.demand == (Demand::Abandoned { past_deadline: true }) {
             self.past_deadline -= 1;
         }
         Some(entry)
-    }
-}
-
-impl<W> Entry<W> {
-    const fn new(work: W, place: Place) -> Self {
-        Self {
-            work,
-            place,
-            acknowledged: false,
-            abandoned: false,
-            cancelled: false,
-            past_deadline: false,
-        }
     }
 }

@@ -52,8 +52,21 @@ pub(crate) struct Ending {
     pub(crate) refusal: Option<Refusal>,
 }
 
+impl Ending {
+    /// The server ends it, with a sentence for the extension.
+    pub(crate) fn refused(refusal: Refusal) -> Self {
+        Self { reason: refusal.message().to_owned(), refusal: Some(refusal) }
+    }
+
+    /// It ends in peace.
+    pub(crate) fn plain(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), refusal: None }
+    }
+}
+
 /// What a slot's stream finds at the desk.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is moved once, from the desk into a frame")]
 pub(crate) enum Collected {
     /// Something to send.
     Parcel(Parcel),

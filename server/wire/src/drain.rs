@@ -1,16 +1,19 @@
 //! Ends a session in order.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
-use tinybase_model::{EventKind, Outcome};
+use tinybase_model::{EventKind, InvokeError, Outcome};
 use tinybase_proto::v1;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use crate::book::CancelReason;
-use crate::core::{SessionCore, Stage};
+use crate::core::SessionCore;
 use crate::desk::Ending;
+use crate::stage::Stage;
 use crate::work::lifecycle_invocation;
 
 /// Stops taking work, waits for what runs, runs the shutdown hooks and ends the streams.
@@ -35,6 +38,46 @@ pub(crate) async fn drain(core: &Arc<SessionCore>, grace: Duration, reason: &str
         warn!(extension = %core.extension(), held, "ended with work that did not end in time");
     }
     core.close(Ending::plain(format!("drained: {reason}")));
+}
+
+impl SessionCore {
+    /// Stops taking work, and turns away what is queued. Whether this call did.
+    fn begin_draining(&self) -> bool {
+        let mut desk = self.desk();
+        if !self.advance(Stage::Open, Stage::Draining) {
+            return false;
+        }
+        let queued = desk.book.clear_queue();
+        drop(desk);
+        for work in queued {
+            let state = Stage::Draining.not_ready();
+            // Whoever waited may have left.
+            let _ = work.reply.send(Err(InvokeError::NotReady { state }));
+        }
+        true
+    }
+
+    /// Waits until no slot is held.
+    async fn idle(&self) {
+        loop {
+            let mut change = pin!(self.idle.notified());
+            change.as_mut().enable();
+            if self.desk().book.held() == 0 {
+                return;
+            }
+            change.await;
+        }
+    }
+
+    /// Tells all running work to stop.
+    fn cancel_all(&self, reason: CancelReason) {
+        let wakers = {
+            let mut desk = self.desk();
+            desk.book.cancel_all(reason);
+            desk.all_wakers()
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
 }
 
 async fn run_shutdown_hooks(core: &Arc<SessionCore>, deadline: Instant) {

@@ -8,8 +8,8 @@ use tinybase_proto::v1;
 
 use crate::book::SlotId;
 use crate::convert::registration;
-use crate::core::Stage;
 use crate::seat::Seat;
+use crate::stage::Stage;
 use crate::status::Refusal;
 use crate::violation::Violation;
 use crate::wire::WireOptions;
@@ -18,24 +18,49 @@ use crate::wire::WireOptions;
 const PROTOCOL_MIN: u32 = 1;
 const PROTOCOL_MAX: u32 = 1;
 
-/// The optional behaviours in force in a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Features {
+/// An optional behaviour of extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Feature {
     /// The extension acknowledges what it receives.
-    pub(crate) ack: bool,
+    Ack,
     /// The extension answers pings.
-    pub(crate) heartbeat: bool,
+    Heartbeat,
 }
 
+impl Feature {
+    const ALL: [Self; 2] = [Self::Ack, Self::Heartbeat];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ack => "ack",
+            Self::Heartbeat => "heartbeat",
+        }
+    }
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// The optional behaviours in force in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Features(u8);
+
 impl Features {
+    /// Those asked for that this server has too.
     fn negotiate(asked: &[String]) -> Self {
-        let asks = |name: &str| asked.iter().any(|feature| feature == name);
-        Self { ack: asks("ack"), heartbeat: asks("heartbeat") }
+        let asked = |feature: &Feature| asked.iter().any(|name| name == feature.name());
+        Self(Feature::ALL.into_iter().filter(asked).map(Feature::bit).sum())
+    }
+
+    /// Whether it is in force.
+    pub(crate) const fn has(self, feature: Feature) -> bool {
+        self.0 & feature.bit() != 0
     }
 
     fn names(self) -> Vec<String> {
-        let all = [("ack", self.ack), ("heartbeat", self.heartbeat)];
-        all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name.to_owned()).collect()
+        let names = Feature::ALL.into_iter().filter(|feature| self.has(*feature));
+        names.map(|feature| feature.name().to_owned()).collect()
     }
 }
 
@@ -170,7 +195,7 @@ mod tests {
     fn unknown_features_are_ignored() {
         let asked = ["telepathy".to_owned(), "ack".to_owned()];
         let features = Features::negotiate(&asked);
-        assert_eq!(features, Features { ack: true, heartbeat: false });
+        assert!(features.has(Feature::Ack) && !features.has(Feature::Heartbeat));
         assert_eq!(features.names(), ["ack"]);
     }
 }

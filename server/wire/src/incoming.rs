@@ -13,7 +13,7 @@ use tonic::Streaming;
 use crate::book::SlotId;
 use crate::convert::outcomes;
 use crate::desk::Ending;
-use crate::handshake::{Features, attach, greet, ready, register};
+use crate::handshake::{Feature, Features, attach, greet, ready, register};
 use crate::seat::Seat;
 use crate::status::{Refusal, describe_read_failure};
 use crate::violation::Violation;
@@ -44,7 +44,7 @@ pub(crate) async fn read_session(
                 Ok(None) => break Ending::plain("the extension ended its session"),
                 Err(status) => break Ending::plain(describe_read_failure(&status)),
             },
-            _ = heartbeat.tick(), if reader.features.heartbeat => {
+            _ = heartbeat.tick(), if reader.features.has(Feature::Heartbeat) => {
                 if let Err(refusal) = reader.beat() {
                     break Ending::refused(refusal);
                 }
@@ -166,10 +166,12 @@ fn heartbeat(reader: &SessionReader) -> Interval {
 fn take_results(seat: &Seat, slot: SlotId, received: Vec<String>, messages: Vec<v1::Outcome>) {
     let core = &seat.core;
     let mut violations = Vec::new();
-    if !received.is_empty() && !core.features().ack {
+    let received = if received.is_empty() || core.features().has(Feature::Ack) {
+        received
+    } else {
         violations.push(Violation::AckNotNegotiated);
-    }
-    let received = if core.features().ack { received } else { Vec::new() };
+        Vec::new()
+    };
     let outcomes = outcomes(messages, core.limits().body_bytes_max, &mut violations);
     violations.extend(core.take_results(slot, &received, outcomes));
     core.note_violations(violations);

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tonic::metadata::MetadataMap;
 
-use crate::core::{SessionCore, Stage};
+use crate::core::SessionCore;
 use crate::peer::Peer;
+use crate::stage::Stage;
 use crate::status::Refusal;
 use crate::ticket::Ticket;
 use crate::token::SessionToken;

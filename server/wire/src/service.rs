@@ -7,11 +7,12 @@ use tinybase_proto::v1::extension_service_server::ExtensionService;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::book::{SlotId, TooManySlots};
-use crate::core::{SessionCore, Stage};
+use crate::core::SessionCore;
 use crate::incoming::{read_dispatch, read_session};
 use crate::outgoing::SlotStream;
 use crate::peer::Peer;
 use crate::seat::{Seat, bearer};
+use crate::stage::Stage;
 use crate::status::Refusal;
 use crate::wire::Wire;
 

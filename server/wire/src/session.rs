@@ -7,8 +7,10 @@ use std::time::Duration;
 use tinybase_model::{Invocation, InvokeError, Outcome, Registration};
 use tokio::time::Instant;
 
-use crate::core::{SessionCore, Stage};
+use crate::core::SessionCore;
 use crate::drain::drain;
+use crate::handshake::Feature;
+use crate::stage::Stage;
 
 /// A process that has shaken hands and takes work. Clones are the same session.
 #[derive(Clone)]
@@ -27,8 +29,8 @@ pub struct SessionHealth {
     pub held_past_deadline: u32,
     /// How many wait for a slot.
     pub queued: usize,
-    /// How many were sent and not acknowledged; only meaningful with [`SessionHealth::acks`].
-    pub unacknowledged: usize,
+    /// How many were sent and not acknowledged; none if the extension doesn't acknowledge.
+    pub unacknowledged: Option<usize>,
     /// How many outcomes came when nobody waited any more, and were dropped.
     pub late_outcomes: u64,
     /// How often the protocol was breached.
@@ -37,8 +39,6 @@ pub struct SessionHealth {
     pub last_heard: Instant,
     /// Whether the extension answers pings, so that silence means something.
     pub heartbeat: bool,
-    /// Whether the extension acknowledges what it receives.
-    pub acks: bool,
 }
 
 impl fmt::Debug for Session {
@@ -77,18 +77,18 @@ impl Session {
     /// How it is doing.
     pub fn health(&self) -> SessionHealth {
         let features = self.core.features();
+        let acks = features.has(Feature::Ack);
         let desk = self.core.desk();
         SessionHealth {
             credit: desk.book.credit(),
             held: desk.book.held(),
             held_past_deadline: desk.book.held_past_deadline(),
             queued: desk.book.queued(),
-            unacknowledged: desk.book.unacknowledged(),
+            unacknowledged: acks.then(|| desk.book.unacknowledged()),
             late_outcomes: desk.late_outcomes,
             violations: desk.violations,
             last_heard: desk.heard_at,
-            heartbeat: features.heartbeat,
-            acks: features.ack,
+            heartbeat: features.has(Feature::Heartbeat),
         }
     }
 

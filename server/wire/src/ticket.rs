@@ -10,8 +10,9 @@ use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use crate::Session;
-use crate::core::{SessionCore, Stage};
+use crate::core::SessionCore;
 use crate::seat::Seat;
+use crate::stage::Stage;
 use crate::wire::Wire;
 use crate::work::lifecycle_invocation;
 
@@ -118,12 +119,10 @@ impl Expected {
         let deadline = self.announced_at + after;
         let mut stage = core.watch_stage();
         let ready = stage.wait_for(|stage| *stage >= Stage::Ready);
-        match timeout_at(deadline, ready).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(_)) | Err(_) => {
-                let stage = core.stage().describe();
-                return Err(HandshakeError::TimedOut { after, stage });
-            }
+        let reached = timeout_at(deadline, ready).await.is_ok_and(|stage| stage.is_ok());
+        if !reached {
+            let stage = core.stage().describe();
+            return Err(HandshakeError::TimedOut { after, stage });
         }
         if core.stage() == Stage::Ready {
             self.run_startup_hooks(&core, deadline).await;

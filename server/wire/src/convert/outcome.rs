@@ -114,8 +114,8 @@ mod tests {
         (outcome, breaches)
     }
 
-    fn output(bytes: &'static str) -> Option<WireResult> {
-        Some(WireResult::Success(v1::Success { output: bytes.into(), patch: Bytes::new() }))
+    fn output(bytes: &'static str) -> WireResult {
+        WireResult::Success(v1::Success { output: bytes.into(), patch: Bytes::new() })
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn output_that_is_no_json_or_too_large_becomes_a_fault_and_a_violation() {
         for bad in ["{", "1 2", r#""0123456789""#] {
-            let (outcome, breaches) = one(output(bad));
+            let (outcome, breaches) = one(Some(output(bad)));
             let Outcome::Fault(fault) = outcome else { panic!("{bad}: {outcome:?}") };
             assert_eq!(fault.kind, "ProtocolError");
             assert_eq!(breaches.len(), 1, "{bad}");
