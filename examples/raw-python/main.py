@@ -57,7 +57,9 @@ frames.put(
         ready=pb.Ready(),
     )
 )
-session = rpc.ExtensionServiceStub(channel).Session(iter(frames.get, None), metadata=[session_token])
+session = rpc.ExtensionServiceStub(channel).Session(
+    iter(frames.get, None), metadata=[session_token]
+)
 for frame in session:
     for invocation in frame.invocations:
         frames.put(pb.SessionRequest(outcomes=[handle(invocation)]))
