@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tinybase_model::{CallId, UserId};
+use tinybase_model::{CallId, CompletionEvent, ExtensionName, UserId};
+
+use crate::event::NewEvent;
 
 /// How a recorded call stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -28,6 +30,11 @@ impl CallStatus {
             Self::Failed => "failed",
         }
     }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
 }
 
 /// What caused a call.
@@ -50,6 +57,11 @@ impl Trigger {
             Self::Manual => "manual",
             Self::Schedule => "schedule",
         }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|trigger| trigger.as_str() == word)
     }
 }
 
@@ -114,4 +126,49 @@ pub struct CallPage {
     pub limit: u32,
     /// The offset that was asked for.
     pub offset: u32,
+}
+
+/// A call that begins.
+#[derive(Debug, Clone)]
+pub struct StartedCall {
+    /// Its id.
+    pub id: CallId,
+    /// The function's name.
+    pub function_name: String,
+    /// The extension that offers it.
+    pub extension: ExtensionName,
+    /// What caused it.
+    pub trigger_type: Trigger,
+    /// The user who calls, if logged in.
+    pub user_id: Option<UserId>,
+    /// When.
+    pub started_at: Timestamp,
+}
+
+/// A call that ended.
+#[derive(Debug, Clone)]
+pub struct FinishedCall {
+    /// How it began.
+    pub started: StartedCall,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// How it ended; the source of the event as well.
+    pub completion: CompletionEvent,
+    /// The event that says so.
+    pub event: NewEvent,
+}
+
+/// A function's calls since some time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallCounts {
+    /// The function's name.
+    pub function_name: String,
+    /// All calls.
+    pub total: u64,
+    /// Those that succeeded.
+    pub succeeded: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// How long an ended call took on average.
+    pub avg_duration_ms: Option<f64>,
 }

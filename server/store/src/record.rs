@@ -1,0 +1,159 @@
+//! Reading, changing and deleting records. How they are created is in `creation`.
+
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+use tinybase_model::{JsonBytes, Record, RecordId};
+
+use crate::collection::json;
+use crate::creation::Written;
+use crate::event::NewEvent;
+use crate::time::{micros, timestamp};
+use crate::write::Write;
+use crate::{Store, StoreError};
+
+/// A record with the version that writes are checked against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRecord {
+    /// The record.
+    pub record: Record,
+    /// Grows with every change.
+    pub version: i64,
+}
+
+/// A change of a record that was read before.
+#[derive(Debug, Clone)]
+pub struct RecordChange {
+    /// The record.
+    pub id: RecordId,
+    /// The version that was read.
+    pub version: i64,
+    /// The version of the collection that the data was checked against.
+    pub collection_version: i64,
+    /// All the new data.
+    pub data: JsonBytes,
+    /// When.
+    pub updated_at: Timestamp,
+    /// The event that says so.
+    pub event: NewEvent,
+}
+
+/// A deletion of a record that was read before.
+#[derive(Debug, Clone)]
+pub struct RecordDeletion {
+    /// The record.
+    pub id: RecordId,
+    /// The version that was read.
+    pub version: i64,
+    /// The version of the collection whose rules were checked.
+    pub collection_version: i64,
+    /// The event that says so.
+    pub event: NewEvent,
+}
+
+pub(crate) const RECORD_BY_ID: &str = "
+    select r.id, r.collection_id, c.name, r.owner_id, r.data, r.created_at, r.updated_at, r.version
+    from records r join collections c on c.id = r.collection_id where r.id = $1";
+
+pub(crate) const UPDATE_RECORD: &str = "
+    update records set data = $4, updated_at = $5, version = version + 1
+    where id = $1 and version = $2
+      and (select version from collections where id = records.collection_id) = $3";
+
+pub(crate) const DELETE_RECORD: &str = "
+    delete from records
+    where id = $1 and version = $2
+      and (select version from collections where id = records.collection_id) = $3";
+
+impl Store {
+    /// A record by id, of any collection.
+    pub async fn record(&self, id: RecordId) -> Result<Option<StoredRecord>, StoreError> {
+        let row = sqlx::query(RECORD_BY_ID)
+            .bind(id.to_string())
+            .fetch_optional(self.readers())
+            .await
+            .map_err(StoreError::read("a record"))?;
+        let Some(row) = row else { return Ok(None) };
+        let version = row.try_get(7).map_err(StoreError::read("a record"))?;
+        Ok(Some(StoredRecord { record: decode(&row)?, version }))
+    }
+
+    /// Changes a record unless it or its collection changed since it was read.
+    pub async fn update_record(&self, change: RecordChange) -> Result<Written, StoreError> {
+        self.write(change).await
+    }
+
+    /// Deletes a record unless it or its collection changed since it was read.
+    pub async fn delete_record(&self, deletion: RecordDeletion) -> Result<Written, StoreError> {
+        self.write(deletion).await
+    }
+}
+
+impl Write for RecordChange {
+    type Output = Written;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        events: &mut Vec<NewEvent>,
+    ) -> Result<Written, StoreError> {
+        let updated = sqlx::query(UPDATE_RECORD)
+            .bind(self.id.to_string())
+            .bind(self.version)
+            .bind(self.collection_version)
+            .bind(self.data.text())
+            .bind(micros(self.updated_at))
+            .execute(connection)
+            .await
+            .map_err(StoreError::write("a record"))?;
+        Ok(logged(updated.rows_affected(), &self.event, events))
+    }
+}
+
+impl Write for RecordDeletion {
+    type Output = Written;
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        events: &mut Vec<NewEvent>,
+    ) -> Result<Written, StoreError> {
+        let deleted = sqlx::query(DELETE_RECORD)
+            .bind(self.id.to_string())
+            .bind(self.version)
+            .bind(self.collection_version)
+            .execute(connection)
+            .await
+            .map_err(StoreError::write("a record"))?;
+        Ok(logged(deleted.rows_affected(), &self.event, events))
+    }
+}
+
+/// Logs the event if a row was touched.
+fn logged(rows: u64, event: &NewEvent, events: &mut Vec<NewEvent>) -> Written {
+    if rows == 0 {
+        return Written::Stale;
+    }
+    events.push(event.clone());
+    Written::Done
+}
+
+/// Reads the first seven columns of a record.
+pub(crate) fn decode(row: &SqliteRow) -> Result<Record, StoreError> {
+    let what = "a record";
+    let text = |index: usize| row.try_get::<&str, _>(index).map_err(StoreError::read(what));
+    let number = |index: usize| row.try_get::<i64, _>(index).map_err(StoreError::read(what));
+    let owner: Option<&str> = row.try_get(3).map_err(StoreError::read(what))?;
+    Ok(Record {
+        id: text(0)?.parse().map_err(StoreError::corrupt("a record's id"))?,
+        collection_id: text(1)?.parse().map_err(StoreError::corrupt("a collection's id"))?,
+        collection: text(2)?.parse().map_err(StoreError::corrupt("a collection's name"))?,
+        owner_id: owner
+            .map(str::parse)
+            .transpose()
+            .map_err(StoreError::corrupt("an owner's id"))?,
+        data: json(text(4)?)?,
+        created_at: timestamp(number(5)?)?,
+        updated_at: timestamp(number(6)?)?,
+    })
+}

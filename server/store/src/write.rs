@@ -1,0 +1,74 @@
+//! One command for the writer, and how its answer waits for the commit.
+
+use futures_util::future::BoxFuture;
+use sqlx::SqliteConnection;
+use tokio::sync::oneshot;
+
+use crate::StoreError;
+use crate::event::NewEvent;
+
+/// A write: statements that hold together. A refusal is part of the output and writes nothing; an
+/// error undoes the command alone.
+pub(crate) trait Write: Send + Sync + 'static {
+    /// What the caller gets once it is committed.
+    type Output: Send + 'static;
+
+    /// Runs the statements. Events that are pushed are appended to the log by the same commit.
+    fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        events: &mut Vec<NewEvent>,
+    ) -> impl Future<Output = Result<Self::Output, StoreError>> + Send;
+}
+
+/// A write of any type, together with whoever waits for it.
+pub(crate) trait Job: Send {
+    /// Runs the write and keeps its output; tells whether it worked.
+    fn apply<'a>(
+        &'a mut self,
+        connection: &'a mut SqliteConnection,
+        events: &'a mut Vec<NewEvent>,
+    ) -> BoxFuture<'a, bool>;
+
+    /// Answers, now that the transaction has ended.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+pub(crate) struct Pending<W: Write> {
+    write: W,
+    output: Option<Result<W::Output, StoreError>>,
+    reply: Reply<W::Output>,
+}
+
+impl<W: Write> Pending<W> {
+    pub(crate) const fn new(write: W, reply: Reply<W::Output>) -> Self {
+        Self { write, output: None, reply }
+    }
+}
+
+impl<W: Write> Job for Pending<W> {
+    fn apply<'a>(
+        &'a mut self,
+        connection: &'a mut SqliteConnection,
+        events: &'a mut Vec<NewEvent>,
+    ) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let output = self.write.apply(connection, events).await;
+            let worked = output.is_ok();
+            self.output = Some(output);
+            worked
+        })
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let answer = match (self.output, committed) {
+            (Some(Ok(output)), Ok(())) => Ok(output),
+            (Some(Err(error)), _) | (Some(Ok(_)) | None, Err(error)) => Err(error),
+            (None, Ok(())) => unreachable!("a commit includes every command"),
+        };
+        // Whoever asked may have gone away; what was written stays.
+        drop(self.reply.send(answer));
+    }
+}
