@@ -243,3 +243,6 @@ pub(crate) fn log_failure(hook: &ChainHook, event_id: EventId, failure: &HookFai
         "a hook failed"
     );
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use tinybase_model::{Cause, Event, ExtensionName, FunctionEvent, Outcome, Permissions};
+use tinybase_supervisor::Supervisor;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -18,11 +19,11 @@ use crate::registry::{EffectiveHook, RegisteredFunction, Registry};
 /// Hooks, functions and deliveries. Clones share one.
 #[derive(Clone)]
 pub struct Hooks {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    registry: Arc<Registry>,
+pub(crate) struct Inner {
+    pub(crate) registry: Arc<Registry>,
     invoker: Arc<dyn Invoker>,
     log: Arc<dyn EventLog>,
     options: HooksOptions,
@@ -38,6 +39,14 @@ impl fmt::Debug for Hooks {
 }
 
 impl Hooks {
+    /// Hooks over the supervisor's extensions. Their registrations come here from now on.
+    pub fn new(supervisor: Supervisor, log: Arc<dyn EventLog>, options: HooksOptions) -> Self {
+        let hooks = Self::with_invoker(Arc::new(supervisor.clone()), log, options);
+        let registrar: Arc<Registry> = Arc::clone(&hooks.inner.registry);
+        supervisor.set_registrar(registrar);
+        hooks
+    }
+
     /// Hooks over anything that runs invocations, such as a test's own.
     pub fn with_invoker(
         invoker: Arc<dyn Invoker>,

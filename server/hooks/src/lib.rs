@@ -8,10 +8,13 @@ mod before;
 mod call;
 mod delivery;
 mod event_log;
+#[cfg(test)]
+mod fakes;
 mod hooks;
 mod invoker;
 mod options;
 mod registry;
+mod supervised;
 
 pub use before::{Approval, HookFailure, Refusal};
 pub use call::CallError;

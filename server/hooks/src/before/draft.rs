@@ -180,3 +180,117 @@ fn pointer(path: &[String]) -> String {
         .flat_map(|name| ["/".to_owned(), name.replace('~', "~0").replace('/', "~1")])
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::fakes::{created, name};
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (0..3_i64).prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 12, 3, |inner| {
+            let object = prop::collection::btree_map("[abc]", inner.clone(), 0..3);
+            prop_oneof![
+                object.prop_map(|fields| Value::Object(fields.into_iter().collect())),
+                prop::collection::vec(inner, 0..2).prop_map(Value::Array),
+            ]
+        })
+    }
+
+    fn object() -> impl Strategy<Value = Value> {
+        let fields = prop::collection::btree_map("[abc]", value(), 0..4);
+        fields.prop_map(|fields| Value::Object(fields.into_iter().collect()))
+    }
+
+    fn data(draft: &Draft) -> Value {
+        draft.document().expect("a record has a document")
+    }
+
+    #[test]
+    fn the_examples_of_the_rfc_come_out_as_printed() {
+        for (mut target, patch, result) in [
+            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (json!({"a": "b"}), json!({"a": null}), json!({})),
+            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "c"}), json!({"a": ["b"]}), json!({"a": ["b"]})),
+            (
+                json!({"a": {"b": "c"}}),
+                json!({"a": {"b": "d", "c": null}}),
+                json!({"a": {"b": "d"}}),
+            ),
+            (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
+            (json!(["a", "b"]), json!(["c", "d"]), json!(["c", "d"])),
+            (json!({"a": "b"}), json!(["c"]), json!(["c"])),
+            (json!({"a": "foo"}), json!(null), json!(null)),
+            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
+            (json!([1, 2]), json!({"a": "b", "c": null}), json!({"a": "b"})),
+            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+        ] {
+            merge(&mut target, &patch);
+            assert_eq!(target, result);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn one_extension_never_conflicts_with_itself(first in object(), second in object()) {
+            let mut draft = Draft::new(created("orders", "{}"));
+            for patch in [&first, &second] {
+                prop_assert_eq!(draft.apply(&name("a"), &JsonBytes::from(patch)), Ok(()));
+            }
+            let mut merged = json!({});
+            merge(&mut merged, &first);
+            merge(&mut merged, &second);
+            prop_assert_eq!(data(&draft), merged);
+        }
+
+        #[test]
+        fn the_same_patch_twice_is_no_conflict(before in object(), patch in object()) {
+            let mut draft = Draft::new(created("orders", &before.to_string()));
+            let patch = JsonBytes::from(&patch);
+            prop_assert_eq!(draft.apply(&name("a"), &patch), Ok(()));
+            let once = data(&draft);
+            prop_assert_eq!(draft.apply(&name("b"), &patch), Ok(()));
+            prop_assert_eq!(data(&draft), once);
+        }
+
+        #[test]
+        fn without_a_conflict_the_order_of_two_extensions_does_not_matter(
+            before in object(),
+            first in object(),
+            second in object(),
+        ) {
+            let run = |patches: [(&str, &Value); 2]| {
+                let mut draft = Draft::new(created("orders", &before.to_string()));
+                for (extension, patch) in patches {
+                    draft.apply(&name(extension), &JsonBytes::from(patch)).ok()?;
+                }
+                Some(data(&draft))
+            };
+            let forth = run([("a", &first), ("b", &second)]);
+            let back = run([("b", &second), ("a", &first)]);
+            if let (Some(forth), Some(back)) = (forth, back) {
+                prop_assert_eq!(forth, back);
+            }
+        }
+
+        #[test]
+        fn a_conflict_leaves_the_event_as_it_was(first in object(), second in object()) {
+            let mut draft = Draft::new(created("orders", "{}"));
+            prop_assert_eq!(draft.apply(&name("a"), &JsonBytes::from(&first)), Ok(()));
+            let held = data(&draft);
+            if draft.apply(&name("b"), &JsonBytes::from(&second)).is_err() {
+                prop_assert_eq!(data(&draft), held);
+            }
+        }
+    }
+}

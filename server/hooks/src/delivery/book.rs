@@ -107,11 +107,23 @@ pub(super) struct Book {
     earlier: Earlier,
 }
 
-/// The events that an earlier server may have delivered without storing that.
+/// The events that an earlier server may have delivered without storing that: a window's worth
+/// after the cursor, of those that were there.
 #[derive(Debug, Clone, Copy)]
 struct Earlier {
+    head: Position,
+    left: usize,
     through: Position,
-    count: usize,
+}
+
+impl Earlier {
+    /// To be told each event that is taken.
+    fn note(&mut self, position: Position) {
+        if self.left > 0 && position <= self.head {
+            self.left -= 1;
+            self.through = position;
+        }
+    }
 }
 
 impl Book {
@@ -136,7 +148,11 @@ impl Book {
             window: Window::new(cursor, bounds.window, bounds.window_bytes_max),
             parked,
             writes: Writes::default(),
-            earlier: Earlier { through: since.unwrap_or_default(), count: bounds.window },
+            earlier: Earlier {
+                head: since.unwrap_or_default(),
+                left: bounds.window,
+                through: Position::default(),
+            },
         }
     }
 
@@ -158,18 +174,19 @@ impl Book {
     /// Takes the next event that is to be delivered. Only while there is room.
     pub(super) fn take(&mut self, event: Arc<LoggedEvent>, at: Moment) {
         let position = event.position;
-        if position <= self.read_to() || self.parked.contains(position) {
-            self.window.skip_to(position);
+        if position <= self.read_to() {
             return;
         }
+        self.earlier.note(position);
         match self.parked.last(&event.order_key) {
-            // A later one of its key was parked: this one was delivered before that.
-            Some(last) if last > position => self.window.skip_to(position),
-            Some(_) => {
+            None => self.window.take(event),
+            Some(last) if last < position => {
                 self.window.take_leaving(position);
                 self.wait_behind(&event.order_key, position, at);
             }
-            None => self.window.take(event),
+            // It is parked, or a later one of its key is: then it was delivered before that. It
+            // has its place in the window all the same, as it must not come again and again.
+            Some(_) => self.window.take_done(position),
         }
     }
 
@@ -187,10 +204,7 @@ impl Book {
         }
         let event = self.window.start()?;
         let position = event.position;
-        let may_have_been = position <= self.earlier.through && self.earlier.count > 0;
-        if may_have_been {
-            self.earlier.count -= 1;
-        }
+        let may_have_been = position <= self.earlier.through;
         let attempt = if may_have_been { 2 } else { 1 };
         let event_id = Some(event.id);
         Some(Work { position, event: Some(event), attempt, crashes: 0, event_id })
@@ -207,9 +221,6 @@ impl Book {
             let Work { position, attempt, crashes, .. } = *work;
             self.parked.again(Entry { position, attempt: attempt - 1, crashes, due: now });
         } else {
-            if work.attempt > 1 {
-                self.earlier.count += 1;
-            }
             self.window.put_back(work.position);
         }
     }
@@ -329,3 +340,6 @@ impl Book {
         });
     }
 }
+
+#[cfg(test)]
+mod model;

@@ -32,10 +32,6 @@ impl Parked {
         self.positions.len()
     }
 
-    pub(super) fn contains(&self, position: Position) -> bool {
-        self.positions.contains_key(&position)
-    }
-
     /// The last event of the key that waits.
     pub(super) fn last(&self, key: &str) -> Option<Position> {
         self.keys.get(key)?.back().map(|entry| entry.position)

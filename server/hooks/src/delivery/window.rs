@@ -81,6 +81,12 @@ impl Window {
         self.slots.insert(position, Slot::Leaving);
     }
 
+    /// Takes the place of an event that needs nothing more.
+    pub(super) fn take_done(&mut self, position: Position) {
+        self.skip_to(position);
+        self.slots.insert(position, Slot::Done);
+    }
+
     /// The first event that may be delivered now.
     pub(super) fn start(&mut self) -> Option<Arc<LoggedEvent>> {
         let position = self.ready.pop_first()?;
