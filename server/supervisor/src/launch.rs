@@ -1,7 +1,7 @@
 //! Real processes and real sessions: announce, prepare, start, shake hands.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -108,7 +108,7 @@ impl Machine {
         let (spec, log, socket) = (Arc::clone(spec), Arc::clone(log), self.socket.clone());
         let checked = tokio::task::spawn_blocking(move || {
             let path = environment.get(OsStr::new("PATH"));
-            program::find(&spec.command, &spec.folder, path.map(|path| path.as_os_str()))
+            program::find(&spec.command, &spec.folder, path.map(OsString::as_os_str))
                 .map_err(|error| error.to_string())?;
             if let Err(error) = link_socket(&spec.folder, &socket) {
                 let text = format!("{SOCKET_LINK} can't be put into its folder: {error}");

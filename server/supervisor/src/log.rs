@@ -47,7 +47,9 @@ impl Log {
     pub(crate) fn open(extension: &ExtensionName, level: LogLevel, files: &LogFiles) -> Self {
         let file = files.file(extension);
         let mut ring = Ring::default();
-        file.read_end().into_iter().for_each(|line| ring.push(line));
+        for line in file.read_end() {
+            ring.push(line);
+        }
         Self {
             extension: extension.clone(),
             level,
@@ -90,7 +92,9 @@ impl Log {
             };
             self.keep(report);
             if admitted {
-                lines::split_message(line).into_iter().for_each(|part| self.keep_line(part));
+                for part in lines::split_message(line) {
+                    self.keep_line(part);
+                }
             } else {
                 dropped = dropped.saturating_add(1);
             }

@@ -3,6 +3,9 @@
 //! Everything that takes time and ends in an event (a handshake, a drain, the end of a session or
 //! of a process) is a task in its own `JoinSet`, and all of them belong to the current process.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 

@@ -54,13 +54,13 @@ impl Roster {
     pub(crate) fn claim(run_folder: &Path) -> Result<Self, ClaimError> {
         let path = run_folder.join(FILE_NAME);
         let server = own_identity()?;
-        if let Some(old) = Listed::read(&path) {
-            if old.boot == procfs::boot_id() {
-                if old.server != server && procfs::is_running(old.server) {
-                    return Err(ClaimError::InUse(old.server.pid));
-                }
-                old.sweep(Age::Old);
+        if let Some(old) = Listed::read(&path)
+            && old.boot == procfs::boot_id()
+        {
+            if old.server != server && procfs::is_running(old.server) {
+                return Err(ClaimError::InUse(old.server.pid));
             }
+            old.sweep(Age::Old);
         }
         let listed = Listed { boot: procfs::boot_id(), server, extensions: BTreeMap::new() };
         let roster = Self { path, listed };
@@ -170,17 +170,15 @@ impl Listed {
 /// Whether the group with that leader is the one that was listed. While a group has members its
 /// number isn't given out again.
 fn is_still_ours(leader: ProcessId, name: &ExtensionName, age: Age) -> bool {
-    match procfs::stat(leader.pid) {
-        Some(stat) => stat.started == leader.started,
-        None => {
-            let members = procfs::members(leader.pid);
-            match age {
-                Age::Fresh => !members.is_empty(),
-                Age::Old => members
-                    .iter()
-                    .any(|pid| procfs::has_environment(*pid, "TINYBASE_EXTENSION", name.as_str())),
-            }
-        }
+    if let Some(stat) = procfs::stat(leader.pid) {
+        return stat.started == leader.started;
+    }
+    let carries_name =
+        |pid: &u32| procfs::has_environment(*pid, "TINYBASE_EXTENSION", name.as_str());
+    let members = procfs::members(leader.pid);
+    match age {
+        Age::Fresh => !members.is_empty(),
+        Age::Old => members.iter().any(carries_name),
     }
 }
 

@@ -20,7 +20,6 @@ pub(crate) trait World: Send + Sync + 'static {
     type Session: Link;
 
     /// Starts a process. The error is a sentence for people.
-    #[expect(clippy::type_complexity, reason = "an alias would hide the two associated types")]
     fn launch(
         &self,
         spec: &Arc<ExtensionSpec>,

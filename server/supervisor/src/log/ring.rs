@@ -86,7 +86,9 @@ mod tests {
     fn last_words_are_the_last_lines_of_standard_error() {
         let mut ring = Ring::default();
         ring.push(line(LogSource::Stdout, "out"));
-        (0..LAST_WORDS_MAX + 1).for_each(|n| ring.push(line(LogSource::Stderr, &n.to_string())));
+        for n in 0..=LAST_WORDS_MAX {
+            ring.push(line(LogSource::Stderr, &n.to_string()));
+        }
         assert_eq!(ring.last_words().len(), LAST_WORDS_MAX);
         assert_eq!(ring.last_words()[0], "1");
         ring.forget_last_words();
