@@ -17,7 +17,7 @@ GREET_INPUT = {
     "required": ["name", "record"],
 }
 
-# Left alone, grpcio names the socket's path as the authority, and HTTP/2 servers refuse that.
+# grpcio makes the authority from the address, and an absolute path makes one that is refused.
 channel = grpc.insecure_channel("unix:core.sock", options=[("grpc.default_authority", "localhost")])
 host = rpc.HostServiceStub(channel)
 session_token = ("authorization", "Bearer " + os.environ["TINYBASE_TOKEN"])

@@ -12,8 +12,8 @@ public class Main {
       {"type": "object", "required": ["name", "record"],
        "properties": {"name": {"type": "string", "minLength": 1}, "record": {"type": "string"}}}""";
 
-  // Only this builder takes a `unix:` address. Left alone, it names the socket's path as the
-  // authority, and HTTP/2 servers refuse that.
+  // Only this builder takes a `unix:` address. It makes the authority from it, and an absolute path
+  // makes one that is refused.
   static final Channel CHANNEL = ClientInterceptors.intercept(
       Grpc.newChannelBuilder("unix:core.sock", InsecureChannelCredentials.create())
           .overrideAuthority("localhost").build(),
