@@ -132,3 +132,6 @@ impl Calls<'_> {
         log_failure(hook, event_id, &failure);
     }
 }
+
+#[cfg(test)]
+mod tests;

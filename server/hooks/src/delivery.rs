@@ -38,3 +38,6 @@ struct Shared {
     feed: Feed,
     options: HooksOptions,
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,9 +41,10 @@ impl fmt::Debug for Hooks {
 impl Hooks {
     /// Hooks over the supervisor's extensions. Their registrations come here from now on.
     pub fn new(supervisor: Supervisor, log: Arc<dyn EventLog>, options: HooksOptions) -> Self {
-        let hooks = Self::with_invoker(Arc::new(supervisor.clone()), log, options);
+        let extensions = supervisor.clone();
+        let hooks = Self::with_invoker(Arc::new(supervisor), log, options);
         let registrar: Arc<Registry> = Arc::clone(&hooks.inner.registry);
-        supervisor.set_registrar(registrar);
+        extensions.set_registrar(registrar);
         hooks
     }
 

@@ -19,7 +19,7 @@ use crate::fakes::created;
 const WINDOW: usize = 4;
 
 /// Something that happens.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     Append { key: u8 },
     Read,
