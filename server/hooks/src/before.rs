@@ -113,10 +113,10 @@ impl Before<'_> {
         for hook in hooks.iter().filter(|hook| wants(hook, cause)) {
             match chain.step(hook, &mut draft).await? {
                 Step::Done => {}
+                Step::FailedOpen if failed_open.contains(&hook.extension) => {}
                 Step::FailedOpen => failed_open.push(hook.extension.clone()),
             }
         }
-        failed_open.dedup();
         Ok(Approval { event: draft.into_event(), failed_open })
     }
 }

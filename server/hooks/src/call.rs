@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::Guard;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use thiserror::Error;
@@ -55,11 +56,12 @@ pub(crate) struct Calls<'a> {
 impl Calls<'_> {
     /// Tells the observers of a function that it is about to run, all at once, and waits for them.
     pub(crate) async fn observe(self, call: FunctionEvent, cause: &Cause) {
-        let snapshot = self.registry.snapshot();
-        let hooks = snapshot.observers(&call.name);
-        if hooks.is_empty() || cause.depth >= DEPTH_MAX {
+        let snapshot = self.registry.glance();
+        if snapshot.observers(&call.name).is_empty() || cause.depth >= DEPTH_MAX {
             return;
         }
+        let snapshot = Guard::into_inner(snapshot);
+        let hooks = snapshot.observers(&call.name);
         let event_id = EventId::generate();
         let occurred_at = Timestamp::now();
         let invocation = |hook: &ChainHook| Invocation {

@@ -11,11 +11,13 @@ mod engine;
 mod feed;
 mod gate;
 mod parked;
+mod subscription;
 mod verdict;
 mod window;
 mod writes;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use self::feed::Feed;
@@ -37,6 +39,8 @@ struct Shared {
     log: Arc<dyn EventLog>,
     feed: Feed,
     options: HooksOptions,
+    /// Whether the last write failed, so that each row of failures is told once.
+    storage_failed: AtomicBool,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tinybase_model::{Body, Identity, Invocation, InvocationTarget, LoggedEvent};
 
 use super::book::Work;
-use super::consumer::Subscription;
+use super::subscription::Subscription;
 use super::verdict::{Failure, Verdict};
 
 /// Hands one event to the extension and judges how that ends.

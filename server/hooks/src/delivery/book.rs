@@ -1,9 +1,10 @@
 //! What one subscription has to remember: which event may go, and what to store. Pure.
 
+mod bounds;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use tinybase_model::{EventId, LoggedEvent, Position};
 use tokio::time::Instant;
 
@@ -13,56 +14,12 @@ use super::verdict::Failure;
 use super::window::Window;
 use super::writes::{End, Writes};
 use crate::event_log::{ParkedDelivery, SubscriptionState};
-use crate::options::HooksOptions;
+
+pub(super) use bounds::{Bounds, Moment};
 
 /// How many processes may go away with one event in their hands before it counts as the cause.
 /// After the first such end an event is delivered alone, so that it can't take others with it.
 const CRASHES_MAX: u32 = 3;
-
-/// The bounds of one subscription.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
-    pub(super) attempts_max: u32,
-    pub(super) retry: (Duration, Duration),
-    pub(super) window: usize,
-    pub(super) window_bytes_max: usize,
-    pub(super) parked_max: usize,
-}
-
-impl Bounds {
-    pub(super) const fn new(options: &HooksOptions) -> Self {
-        Self {
-            attempts_max: options.attempts_max,
-            retry: (options.retry_min, options.retry_max),
-            window: options.window,
-            window_bytes_max: 8 << 20,
-            parked_max: 10_000,
-        }
-    }
-}
-
-/// One moment on both clocks: the one that a delay is measured with, and the one that is stored.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
-    pub(super) now: Instant,
-    pub(super) wall: Timestamp,
-}
-
-impl Moment {
-    pub(super) fn now() -> Self {
-        Self { now: Instant::now(), wall: Timestamp::now() }
-    }
-
-    fn wall_after(self, delay: Duration) -> Timestamp {
-        let delay = SignedDuration::try_from(delay).unwrap_or(SignedDuration::MAX);
-        self.wall.saturating_add(delay).unwrap_or(Timestamp::MAX)
-    }
-
-    fn until(self, due_at: Timestamp) -> Instant {
-        let wait = Duration::try_from(due_at.duration_since(self.wall)).unwrap_or_default();
-        self.now + wait
-    }
-}
 
 /// One delivery to be made.
 #[derive(Debug, Clone)]
@@ -343,3 +300,5 @@ impl Book {
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod tests;

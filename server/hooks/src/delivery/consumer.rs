@@ -6,21 +6,20 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tinybase_model::{LoggedEvent, Position};
+use tinybase_model::Position;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::POLL_INTERVAL;
 use super::attempt::deliver;
-use super::book::{Book, Bounds, Fate, Moment, Work};
+use super::book::{Book, Bounds, Moment, Work};
 use super::feed::Batch;
-use super::gate::{Gate, IN_FLIGHT_MAX};
-use super::verdict::{Failure, Verdict};
+use super::gate::IN_FLIGHT_MAX;
+use super::subscription::Subscription;
+use super::verdict::Verdict;
 use super::writes::Writes;
-use super::{POLL_INTERVAL, Shared};
-use crate::event_log::{LogError, SubscriptionKey, SubscriptionState};
-use crate::options::DEPTH_MAX;
-use crate::registry::DurableHook;
+use crate::event_log::{LogError, SubscriptionState};
 
 /// How long a delivery waits that met a busy or leaving extension.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -31,15 +30,6 @@ const SKIP_DELAY: Duration = Duration::from_secs(10);
 
 /// How long the last write may take when a subscription is put down.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What a consumer is made of.
-#[derive(Clone)]
-pub(super) struct Subscription {
-    pub(super) key: SubscriptionKey,
-    pub(super) hook: Arc<DurableHook>,
-    pub(super) gate: Arc<Gate>,
-    pub(super) shared: Arc<Shared>,
-}
 
 /// A subscription at work.
 struct Consumer {
@@ -209,6 +199,7 @@ impl Consumer {
                 self.paused_until = Instant::now() + POLL_INTERVAL;
             }
             Ended::Store(writes, Ok(())) => {
+                self.subscription.storage_works();
                 self.book.stored(&writes);
                 self.unstored_since = None;
             }
@@ -279,60 +270,6 @@ impl Jobs {
             batch = finished(read) => Ended::Read(batch),
             (writes, result) = finished(store) => Ended::Store(writes, result),
         }
-    }
-}
-
-impl Subscription {
-    /// Whether an event of the log is to be delivered.
-    fn wants(&self, event: &LoggedEvent) -> bool {
-        let DurableHook { extension, binding, .. } = &*self.hook;
-        let own = event.origin.as_ref() == Some(extension) && !binding.reentrant;
-        let listed = event.event.kind() == binding.event && binding.filter.matches(&event.event);
-        if own || !listed {
-            return false;
-        }
-        if event.depth >= DEPTH_MAX {
-            tracing::warn!(
-                %extension,
-                handler = binding.handler,
-                event_id = %event.id,
-                "an event isn't delivered: {DEPTH_MAX} invocations already led to one another; \
-                 look for extensions that cause each other's events in a circle"
-            );
-            return false;
-        }
-        true
-    }
-
-    fn log_failure(&self, work: &Work, failure: &Failure, fate: Fate) {
-        let retry_ms = match fate {
-            Fate::Retry(delay) => Some(delay.as_millis()),
-            Fate::Buried => None,
-        };
-        tracing::warn!(
-            extension = %self.key.extension,
-            handler = self.key.handler,
-            event = %self.hook.binding.event,
-            event_id = work.event_id.map(tracing::field::display),
-            position = work.position.0,
-            attempt = work.attempt,
-            error = failure.error,
-            stack = failure.stack,
-            retry_ms,
-            dead_letter = fate == Fate::Buried,
-            "a hook failed"
-        );
-    }
-
-    pub(super) fn log_storage(&self, error: &LogError) {
-        let source = std::error::Error::source(error).map(ToString::to_string);
-        tracing::warn!(
-            extension = %self.key.extension,
-            handler = self.key.handler,
-            %error,
-            source,
-            "a subscription waits until the log works again"
-        );
     }
 }
 

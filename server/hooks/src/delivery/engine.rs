@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tinybase_model::ExtensionName;
 use tokio::sync::{Notify, watch};
@@ -9,9 +10,10 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::consumer::{self, Subscription};
+use super::consumer;
 use super::feed::Feed;
 use super::gate::Gate;
+use super::subscription::Subscription;
 use super::{POLL_INTERVAL, Shared};
 use crate::event_log::{EventLog, SubscriptionKey};
 use crate::invoker::Invoker;
@@ -49,7 +51,13 @@ impl Engine {
         let feed = Feed::new(Arc::clone(&log), Arc::clone(&registry), wake);
         Self {
             registry,
-            shared: Arc::new(Shared { invoker, log, feed, options }),
+            shared: Arc::new(Shared {
+                invoker,
+                log,
+                feed,
+                options,
+                storage_failed: AtomicBool::new(false),
+            }),
             running: HashMap::new(),
             tasks: JoinSet::new(),
             gates: HashMap::new(),
