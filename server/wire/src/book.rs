@@ -5,6 +5,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub(crate) use words::{

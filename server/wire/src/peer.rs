@@ -1,25 +1,23 @@
 //! Who is at the other end of a connection, by the kernel's word.
 
-use rustix::process::{Pid, getpgid};
+use std::fs;
 
 /// The process that connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Peer {
-    pid: Option<Pid>,
+    pid: Option<u32>,
 }
 
 impl Peer {
     /// From the credentials of a socket. A process of another PID namespace has no number here.
     pub(crate) fn new(pid: Option<i32>) -> Self {
-        Self { pid: pid.and_then(Pid::from_raw) }
+        Self { pid: pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0) }
     }
 
     /// Whether it is the process, or one in the group that the process leads. A wrapper script
     /// that doesn't `exec` leaves the work to a child in its group.
     pub(crate) fn belongs_to(self, process: u32) -> bool {
-        let (Some(peer), Ok(process)) = (self.pid, i32::try_from(process)) else { return false };
-        let Some(process) = Pid::from_raw(process) else { return false };
-        peer == process || getpgid(Some(peer)).is_ok_and(|group| group == process)
+        self.pid.is_some_and(|pid| pid == process || process_group(pid) == Some(process))
     }
 
     /// For messages.
@@ -29,6 +27,15 @@ impl Peer {
             None => "a process of another PID namespace".to_owned(),
         }
     }
+}
+
+/// The group of a process. Read from `/proc`, as `rustix` takes a group of 0 for a bug, and the
+/// first process of a container is in one.
+fn process_group(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The program's name may hold anything, so the fields are counted from its closing bracket.
+    let fields = &stat[stat.rfind(')')? + 1..];
+    fields.split_ascii_whitespace().nth(2)?.parse().ok().filter(|group| *group > 0)
 }
 
 #[cfg(test)]
@@ -43,7 +50,7 @@ mod tests {
         assert!(!peer(1).belongs_to(this));
         assert!(!Peer::new(Some(0)).belongs_to(this));
         assert!(!Peer::new(None).belongs_to(this));
-        let group = getpgid(None).expect("this process has a group");
-        assert!(peer(this).belongs_to(group.as_raw_nonzero().get().unsigned_abs()));
+        let group = rustix::process::getpgrp().as_raw_nonzero().get().unsigned_abs();
+        assert!(peer(this).belongs_to(group), "{group}");
     }
 }
