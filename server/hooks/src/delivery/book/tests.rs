@@ -6,7 +6,7 @@ use tinybase_model::{EventId, LoggedEvent, Position};
 
 use super::{Book, Bounds, Moment};
 use crate::delivery::verdict::Failure;
-use crate::event_log::SubscriptionState;
+use crate::event_log::{ParkedDelivery, SubscriptionState};
 use crate::fakes::created;
 
 const BOUNDS: Bounds = Bounds {
@@ -89,4 +89,33 @@ fn when_too_many_are_parked_no_more_events_are_taken() {
     }
     assert_eq!(parked, 4, "a window's worth, and then no more");
     assert_eq!(book.unstored(), (0, false));
+}
+
+#[test]
+fn a_parked_event_that_is_read_again_keeps_its_place_in_the_window() {
+    let parked = |position| ParkedDelivery {
+        position: Position(position),
+        order_key: position.to_string(),
+        attempt: 1,
+        due_at: Timestamp::UNIX_EPOCH,
+        last_error: String::new(),
+    };
+    // The cursor didn't pass over them before the server was killed.
+    let state = SubscriptionState { cursor: Position(0), parked: vec![parked(2), parked(3)] };
+    let mut book = Book::resume(state, None, BOUNDS, Moment::now());
+    assert_eq!(taken(&mut book, "{}"), 4);
+    let now = Moment::now().now;
+    let started: Vec<_> = std::iter::from_fn(|| book.start(now)).collect();
+    let of: Vec<_> = started.iter().map(|work| (work.position.0, work.attempt)).collect();
+    assert_eq!(of, [(2, 2), (3, 2), (1, 1), (4, 1)]);
+    // All but the first end: were the server killed now, they would come again, so no more go.
+    for work in &started {
+        if work.position != Position(1) {
+            book.succeed(work);
+        }
+    }
+    let writes = book.all_writes();
+    assert_eq!(writes.advance, None);
+    book.stored(&writes);
+    assert!(!book.has_room());
 }

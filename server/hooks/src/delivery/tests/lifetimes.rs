@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tinybase_model::{HookBinding, HookFilter, Position, Registration};
+use tinybase_model::{HookBinding, HookFilter, Permissions, Position, Registration};
 use tokio::time::sleep;
 
 use super::{Stage, after, until};
-use crate::fakes::{Call, done, fault, name};
+use crate::fakes::{Call, declares, done, fault, name};
 
 #[tokio::test(start_paused = true)]
 async fn a_new_subscription_begins_at_the_head() {
@@ -116,4 +116,20 @@ async fn a_forgotten_extension_gets_nothing_more() {
     sleep(Duration::from_mins(5)).await;
     assert_eq!(stage.invoker.calls().len(), 16);
     assert!(stage.log.stored("shop", "h").is_none(), "no consumer brought it back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permission_that_is_taken_and_given_back_delivers_nothing_again() {
+    let stage = Stage::new(|_| done()).await;
+    stage.start(vec![after()]).await;
+    let last = stage.commit_many(5);
+    stage.stored(last).await;
+    stage.hooks.permit(&name("shop"), &declares(&[], false));
+    sleep(Duration::from_mins(1)).await;
+    stage.commit("x", r#"{"n":1}"#);
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(stage.invoker.calls().len(), 5, "it isn't permitted");
+    stage.hooks.permit(&name("shop"), &Permissions::Broad);
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(stage.invoker.bodies()[5..], [r#"{"n":1}"#]);
 }
