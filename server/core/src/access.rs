@@ -2,10 +2,13 @@
 
 use serde_json::Value;
 use thiserror::Error;
-use tinybase_model::{CollectionName, FieldViolation, Identity, UserId};
+use tinybase_model::{
+    CollectionName, FieldViolation, FunctionAuth, FunctionBinding, Identity, UserId,
+};
 
 use crate::capability::{Capabilities, MissingCapability};
 use crate::problem::{Kind, Problem};
+use crate::schema::violation;
 
 /// What is done with records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,20 +118,16 @@ impl AccessRules {
                 violations.push(violation(&field, &format!("is no operation; use {known}")));
                 continue;
             };
-            match Rule::ALL.into_iter().find(|rule| value.as_str() == Some(rule.as_str())) {
-                Some(rule) => rules = rules.with(operation, rule),
-                None => {
-                    let known = Rule::ALL.map(Rule::as_str).join(", ");
-                    violations.push(violation(&field, &format!("is no rule; use {known}")));
-                }
+            let rule = Rule::ALL.into_iter().find(|rule| value.as_str() == Some(rule.as_str()));
+            if let Some(rule) = rule {
+                rules = rules.with(operation, rule);
+            } else {
+                let known = Rule::ALL.map(Rule::as_str).join(", ");
+                violations.push(violation(&field, &format!("is no rule; use {known}")));
             }
         }
         if violations.is_empty() { Ok(rules) } else { Err(violations) }
     }
-}
-
-fn violation(field: &str, message: &str) -> FieldViolation {
-    FieldViolation { field: field.to_owned(), message: message.to_owned() }
 }
 
 /// Who acts, and for an extension's call-back also what the extension was granted.
@@ -216,10 +215,11 @@ pub fn authorize(actor: Actor<'_>, attempt: Attempt<'_>) -> Result<Granted, Acce
         collection: attempt.collection.clone(),
     };
     let user = match actor.identity {
-        Identity::Operator => return Ok(Granted::Everything),
+        Identity::Operator | Identity::User { is_admin: true, .. } => {
+            return Ok(Granted::Everything);
+        }
         Identity::Extension(_) if actor.capabilities.is_some() => return Ok(Granted::Everything),
         Identity::Extension(_) => return Err(denied()),
-        Identity::User { is_admin: true, .. } => return Ok(Granted::Everything),
         Identity::User { id, is_admin: false } => Some(*id),
         Identity::Anonymous => None,
     };
@@ -238,6 +238,49 @@ pub fn authorize(actor: Actor<'_>, attempt: Attempt<'_>) -> Result<Granted, Acce
         (Rule::Auth | Rule::Owner | Rule::Admin, None) => Err(AccessDenied::Unauthenticated),
         (Rule::Admin, Some(_)) => Err(denied()),
     }
+}
+
+/// Decides whether an actor may call a function. An extension needs the capability; on its own
+/// behalf that is enough, within an invocation the function's rule holds for whoever it acts for.
+///
+/// # Errors
+/// Why not.
+pub fn authorize_function(
+    actor: Actor<'_>,
+    function: &FunctionBinding,
+) -> Result<(), AccessDenied> {
+    if let Some(capabilities) = actor.capabilities {
+        capabilities.function(&function.name)?;
+        if matches!(actor.identity, Identity::Extension(_)) {
+            return Ok(());
+        }
+    }
+    match (function.auth, actor.identity) {
+        (FunctionAuth::Public, _) | (FunctionAuth::Auth, Identity::User { .. }) => Ok(()),
+        (_, identity) if identity.is_admin() => Ok(()),
+        (FunctionAuth::Auth | FunctionAuth::Admin, Identity::Anonymous) => {
+            Err(AccessDenied::Unauthenticated)
+        }
+        (FunctionAuth::Auth | FunctionAuth::Admin, _) => Err(AccessDenied::AdminOnly),
+    }
+}
+
+/// Decides whether an actor may read a user: administrators may, and users themselves. An extension
+/// needs the capability; on its own behalf that is enough.
+///
+/// # Errors
+/// Why not.
+pub fn authorize_user(actor: Actor<'_>, user: UserId) -> Result<(), AccessDenied> {
+    if let Some(capabilities) = actor.capabilities {
+        capabilities.users()?;
+        if matches!(actor.identity, Identity::Extension(_)) {
+            return Ok(());
+        }
+    }
+    if actor.identity.user_id() == Some(user) {
+        return Ok(());
+    }
+    authorize_admin(actor.identity)
 }
 
 /// Lets administrators through.

@@ -2,12 +2,17 @@
 
 use serde_json::Value;
 use thiserror::Error;
-use tinybase_model::{Cause, Collection, FieldViolation, Identity, InvalidCollectionName};
-use tinybase_store::StoreError;
+use tinybase_model::{
+    Cause, Collection, CollectionId, CollectionName, FieldViolation, Identity,
+    InvalidCollectionName, JsonBytes,
+};
+use tinybase_store::{CollectionCreated, StoreError, StoredCollection, Written, now};
 
 use crate::Core;
-use crate::access::AccessDenied;
+use crate::access::{AccessDenied, AccessRules, Actor, Operation, authorize, authorize_admin};
 use crate::problem::{Kind, Problem};
+use crate::schema::{Schema, violation};
+use crate::shelf::Shelved;
 
 /// A collection to be created.
 #[derive(Debug, Clone)]
@@ -100,7 +105,8 @@ pub struct Collections<'a> {
 impl Collections<'_> {
     /// The collections whose records may be of use to whoever asks, by name.
     pub async fn list(&self, identity: &Identity) -> Result<Vec<Collection>, CollectionError> {
-        todo!()
+        let shelved = self.core.visible_collections(Actor::client(identity)).await?;
+        Ok(shelved.into_iter().map(|shelved| shelved.collection).collect())
     }
 
     /// One collection.
@@ -109,7 +115,13 @@ impl Collections<'_> {
         identity: &Identity,
         name: &str,
     ) -> Result<Collection, CollectionError> {
-        todo!()
+        let inner = &self.core.inner;
+        match inner.shelf.get(&inner.store, name).await? {
+            Some(shelved) if is_visible(Actor::client(identity), &shelved) => {
+                Ok(shelved.collection.clone())
+            }
+            Some(_) | None => Err(CollectionError::NotFound(name.to_owned())),
+        }
     }
 
     /// Creates a collection; administrators only.
@@ -118,7 +130,24 @@ impl Collections<'_> {
         cause: &Cause,
         new: NewCollection,
     ) -> Result<Collection, CollectionError> {
-        todo!()
+        authorize_admin(&cause.identity)?;
+        let name: CollectionName = new.name.parse()?;
+        let options = new.options.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+        check(&new.label, &new.schema, &options)?;
+        let at = now();
+        let collection = Collection {
+            id: CollectionId::generate(),
+            name: name.clone(),
+            label: new.label,
+            schema: JsonBytes::from(&new.schema),
+            options: JsonBytes::from(&options),
+            created_at: at,
+            updated_at: at,
+        };
+        match self.core.inner.store.create_collection(collection.clone()).await? {
+            CollectionCreated::Done => Ok(collection),
+            CollectionCreated::NameTaken => Err(CollectionError::Taken(name.to_string())),
+        }
     }
 
     /// Changes a collection; administrators only. Records aren't checked again until they change.
@@ -128,12 +157,90 @@ impl Collections<'_> {
         name: &str,
         change: CollectionChange,
     ) -> Result<Collection, CollectionError> {
-        todo!()
+        authorize_admin(&cause.identity)?;
+        let inner = &self.core.inner;
+        for _ in 0..TRIES_MAX {
+            let stored = inner.store.collection(name).await?;
+            let Some(StoredCollection { mut collection, version }) = stored else {
+                return Err(CollectionError::NotFound(name.to_owned()));
+            };
+            if let Some(label) = &change.label {
+                collection.label.clone_from(label);
+            }
+            if let Some(schema) = &change.schema {
+                collection.schema = JsonBytes::from(schema);
+            }
+            if let Some(options) = &change.options {
+                collection.options = JsonBytes::from(options);
+            }
+            check_stored(&collection)?;
+            collection.updated_at = now();
+            let written = inner.store.update_collection(collection.clone(), version).await;
+            inner.shelf.forget(name);
+            match written? {
+                Written::Done => return Ok(collection),
+                Written::Stale => {}
+            }
+        }
+        Err(CollectionError::Changed(name.to_owned()))
     }
 
     /// Deletes a collection with its records, each with its `record.delete` event, and tells how
     /// many there were; administrators only. Before-hooks aren't asked.
     pub async fn delete(&self, cause: &Cause, name: &str) -> Result<u64, CollectionError> {
-        todo!()
+        authorize_admin(&cause.identity)?;
+        let inner = &self.core.inner;
+        let missing = || CollectionError::NotFound(name.to_owned());
+        let stored = inner.store.collection(name).await?.ok_or_else(missing)?;
+        let deleted = inner.store.delete_collection(stored.collection, cause.clone()).await;
+        inner.shelf.forget(name);
+        let records = deleted?.ok_or_else(missing)?;
+        inner.hooks.events_committed();
+        Ok(records)
     }
+}
+
+/// How often a change that others were faster with is tried.
+pub(crate) const TRIES_MAX: usize = 5;
+
+impl Core {
+    /// The collections that an actor may list, read or add to, by name.
+    pub(crate) async fn visible_collections(
+        &self,
+        actor: Actor<'_>,
+    ) -> Result<Vec<Shelved>, StoreError> {
+        let stored = self.inner.store.collections().await?;
+        let mut visible = Vec::with_capacity(stored.len());
+        for stored in stored {
+            let shelved = Shelved::read(stored)?;
+            if is_visible(actor, &shelved) {
+                visible.push(shelved);
+            }
+        }
+        Ok(visible)
+    }
+}
+
+fn is_visible(actor: Actor<'_>, shelved: &Shelved) -> bool {
+    [Operation::List, Operation::Read, Operation::Create].into_iter().any(|operation| {
+        authorize(actor, shelved.attempt(operation, actor.identity.user_id())).is_ok()
+    })
+}
+
+fn check_stored(collection: &Collection) -> Result<(), CollectionError> {
+    let parse = |json: &JsonBytes| json.parse().unwrap_or(Value::Null);
+    check(&collection.label, &parse(&collection.schema), &parse(&collection.options))
+}
+
+fn check(label: &str, schema: &Value, options: &Value) -> Result<(), CollectionError> {
+    let mut violations = Vec::new();
+    if label.is_empty() || label.chars().count() > 200 {
+        violations.push(violation("/label", "must have 1 to 200 characters"));
+    }
+    if !options.is_object() {
+        violations.push(violation("/options", "must be an object"));
+    }
+    violations.extend(Schema::parse(schema).err().unwrap_or_default());
+    violations.extend(AccessRules::from_options(options).err().unwrap_or_default());
+    if violations.is_empty() { Ok(()) } else { Err(CollectionError::Invalid(violations)) }
 }

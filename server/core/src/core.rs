@@ -2,10 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use tinybase_model::{ExtensionName, Identity};
-use tinybase_store::{Store, StoreError};
+use tinybase_store::{Store, StoreError, WriterStatistics, now};
 
+use crate::function_schema::Validators;
+use crate::password::Passwords;
+use crate::shelf::Shelf;
+use crate::token::TokenCache;
 use crate::{Collections, Functions, HookEngine, Records, UserError, Users};
 
 /// Knobs of the core.
@@ -17,11 +23,18 @@ pub struct CoreOptions {
     pub function_input_max: usize,
     /// The largest record, in bytes of JSON.
     pub record_bytes_max: usize,
+    /// How long events are kept that nobody needs any more.
+    pub event_retention: Duration,
 }
 
 impl Default for CoreOptions {
     fn default() -> Self {
-        Self { public_registration: true, function_input_max: 10 << 20, record_bytes_max: 1 << 20 }
+        Self {
+            public_registration: true,
+            function_input_max: 10 << 20,
+            record_bytes_max: 1 << 20,
+            event_retention: Duration::from_hours(7 * 24),
+        }
     }
 }
 
@@ -45,6 +58,11 @@ pub(crate) struct Inner {
     pub(crate) options: CoreOptions,
     pub(crate) store: Store,
     pub(crate) hooks: Arc<dyn HookEngine>,
+    pub(crate) shelf: Shelf,
+    pub(crate) passwords: Passwords,
+    pub(crate) tokens: TokenCache,
+    pub(crate) validators: Validators,
+    pub(crate) started_at: Timestamp,
 }
 
 impl fmt::Debug for Core {
@@ -56,7 +74,17 @@ impl fmt::Debug for Core {
 impl Core {
     /// A core over a store and the extensions.
     pub fn new(options: CoreOptions, store: Store, hooks: Arc<dyn HookEngine>) -> Self {
-        Self { inner: Arc::new(Inner { options, store, hooks }) }
+        let inner = Inner {
+            options,
+            store,
+            hooks,
+            shelf: Shelf::default(),
+            passwords: Passwords::default(),
+            tokens: TokenCache::default(),
+            validators: Validators::default(),
+            started_at: now(),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Users and logins.
@@ -85,6 +113,11 @@ impl Core {
     /// [`UserError::InvalidToken`] if it isn't a valid access token; a refresh token never is.
     pub async fn identify(&self, bearer: &str) -> Result<Identity, UserError> {
         self.users().identify(bearer).await
+    }
+
+    /// What the database's writer has done since the start; for metrics.
+    pub fn writer_statistics(&self) -> WriterStatistics {
+        self.inner.store.statistics()
     }
 
     /// Whether the database answers; for the readiness check.

@@ -10,6 +10,7 @@ use crate::problem::{Kind, Problem};
 
 /// An installed extension: what the manifest and the lock file say, and how it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are facts of the JSON, not states")]
 pub struct InstalledExtension {
     /// Its name.
     pub name: ExtensionName,

@@ -1,14 +1,20 @@
 //! Functions: listing and calling what extensions offer, and the record of the calls.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use thiserror::Error;
-use tinybase_model::{CallId, Cause, ExtensionName, FieldViolation, Identity, JsonBytes};
-use tinybase_store::{CallPage, CallQuery, CallRecord, CallStatus, StoreError};
+use tinybase_hooks::RegisteredFunction;
+use tinybase_model::{
+    CallId, Cause, ExtensionName, FieldViolation, FunctionBinding, Identity, JsonBytes,
+};
+use tinybase_store::{CallCounts, CallPage, CallQuery, CallRecord, CallStatus, StoreError, now};
 
 use crate::Core;
-use crate::access::AccessDenied;
+use crate::access::{AccessDenied, Actor, authorize_admin, authorize_function};
+use crate::acting::Acting;
 use crate::hook_engine::HookRefusal;
 use crate::problem::{Kind, Problem};
 
@@ -29,6 +35,7 @@ pub struct FunctionInfo {
 
 /// What a function takes and gives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the documented shape of the JSON")]
 pub struct FunctionSchema {
     /// Its name.
     pub name: String,
@@ -96,11 +103,20 @@ pub enum FunctionError {
         /// The limit.
         limit: usize,
     },
-    /// The chain of invocations that led here is too long.
-    #[error("extensions have triggered each other {0} times in a row; this looks like a loop")]
-    TooDeep(u32),
+    /// The function's schema can't be used; its extension is at fault.
+    #[error(
+        "the extension '{extension}' registered '{name}' with a schema that can't be used: {why}"
+    )]
+    BrokenSchema {
+        /// The function.
+        name: String,
+        /// The extension.
+        extension: ExtensionName,
+        /// Why.
+        why: String,
+    },
     /// It ran, but its end could not be recorded.
-    #[error("the function ran, but its end could not be recorded: {0}")]
+    #[error("the function ran, but its end could not be recorded")]
     NotRecorded(#[source] StoreError),
     /// Who acts may not do it.
     #[error(transparent)]
@@ -119,11 +135,29 @@ impl Problem for FunctionError {
             Self::NotFound(_) | Self::NoCall(_) => Kind::NotFound,
             Self::Invalid(_) => Kind::Invalid,
             Self::TooLarge { .. } => Kind::TooLarge,
-            Self::TooDeep(_) => Kind::Conflict,
+            Self::BrokenSchema { .. } => Kind::Unavailable,
             Self::NotRecorded(error) | Self::Store(error) => error.kind(),
             Self::Denied(denied) => denied.kind(),
             Self::Refused(refusal) => refusal.kind(),
         }
+    }
+
+    fn violations(&self) -> &[FieldViolation] {
+        match self {
+            Self::Invalid(violations) => violations,
+            Self::Refused(refusal) => refusal.violations(),
+            Self::NotFound(_)
+            | Self::NoCall(_)
+            | Self::TooLarge { .. }
+            | Self::BrokenSchema { .. }
+            | Self::NotRecorded(_)
+            | Self::Denied(_)
+            | Self::Store(_) => &[],
+        }
+    }
+
+    fn refusal(&self) -> Option<&HookRefusal> {
+        if let Self::Refused(refusal) = self { Some(refusal) } else { None }
     }
 }
 
@@ -136,12 +170,29 @@ pub struct Functions<'a> {
 impl Functions<'_> {
     /// The functions that whoever asks may call, by name.
     pub fn list(&self, identity: &Identity) -> Vec<FunctionInfo> {
-        todo!()
+        let actor = Actor::client(identity);
+        let functions = self.core.inner.hooks.functions();
+        let mut visible: Vec<_> = functions
+            .iter()
+            .filter(|function| authorize_function(actor, &function.binding).is_ok())
+            .map(|function| FunctionInfo::of(function))
+            .collect();
+        visible.sort_by(|a, b| a.name.cmp(&b.name));
+        visible
     }
 
     /// What a function takes and gives, for those who may call it.
     pub fn schema(&self, identity: &Identity, name: &str) -> Result<FunctionSchema, FunctionError> {
-        todo!()
+        let function = self.core.find_function(name)?;
+        let FunctionBinding { input_schema, output_schema, .. } = &function.binding;
+        authorize_function(Actor::client(identity), &function.binding)?;
+        Ok(FunctionSchema {
+            name: name.to_owned(),
+            has_input_model: input_schema.is_some(),
+            has_output_model: output_schema.is_some(),
+            input_schema: input_schema.clone(),
+            output_schema: output_schema.clone(),
+        })
     }
 
     /// Calls a function, records the call and waits for its end.
@@ -151,7 +202,7 @@ impl Functions<'_> {
         name: &str,
         input: JsonBytes,
     ) -> Result<CallOutcome, FunctionError> {
-        todo!()
+        self.core.call_function(Acting::client(cause), name, input).await
     }
 
     /// Recorded calls, the newest first; administrators only.
@@ -160,7 +211,8 @@ impl Functions<'_> {
         identity: &Identity,
         query: &CallQuery,
     ) -> Result<CallPage, FunctionError> {
-        todo!()
+        authorize_admin(identity)?;
+        Ok(self.core.inner.store.calls(query).await?)
     }
 
     /// One recorded call; administrators only.
@@ -169,7 +221,8 @@ impl Functions<'_> {
         identity: &Identity,
         id: CallId,
     ) -> Result<CallRecord, FunctionError> {
-        todo!()
+        authorize_admin(identity)?;
+        self.core.inner.store.call(id).await?.ok_or(FunctionError::NoCall(id))
     }
 
     /// Calls of the last hours, by function; administrators only.
@@ -178,6 +231,39 @@ impl Functions<'_> {
         identity: &Identity,
         hours: u32,
     ) -> Result<BTreeMap<String, FunctionMetrics>, FunctionError> {
-        todo!()
+        authorize_admin(identity)?;
+        let since = now() - Duration::from_hours(hours.into());
+        let counts = self.core.inner.store.call_counts(since).await?;
+        let metrics = counts.into_iter().map(|counts| {
+            let CallCounts { function_name, total, succeeded, failed, avg_duration_ms } = counts;
+            let metrics =
+                FunctionMetrics { total_calls: total, succeeded, failed, avg_duration_ms };
+            (function_name, metrics)
+        });
+        Ok(metrics.collect())
+    }
+}
+
+impl FunctionInfo {
+    fn of(function: &RegisteredFunction) -> Self {
+        let FunctionBinding { name, description, auth, tags, .. } = &function.binding;
+        Self {
+            name: name.clone(),
+            description: (!description.is_empty()).then(|| description.clone()),
+            auth: auth.as_str(),
+            tags: tags.clone(),
+            extension: function.extension.clone(),
+        }
+    }
+}
+
+impl Core {
+    /// A function, or the error that there is none.
+    pub(crate) fn find_function(
+        &self,
+        name: &str,
+    ) -> Result<Arc<RegisteredFunction>, FunctionError> {
+        let function = self.inner.hooks.function(name);
+        function.ok_or_else(|| FunctionError::NotFound(name.to_owned()))
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use thiserror::Error;
+use tinybase_hooks::{Approval, CallError, Hooks, Refusal, RegisteredFunction};
 use tinybase_model::{
-    Cause, Event, ExtensionName, FieldViolation, FunctionBinding, FunctionEvent, InvokeError,
-    Outcome, Rejection,
+    Cause, Event, ExtensionName, FieldViolation, FunctionEvent, InvokeError, Outcome, Rejection,
 };
 
 use crate::problem::{Kind, Problem};
@@ -39,16 +39,33 @@ pub enum HookRefusal {
         /// Why.
         reason: String,
     },
-    /// Two extensions want different things of one field.
-    #[error("the extensions '{first}' and '{second}' both change {field}")]
-    Conflict {
-        /// The one that came first in the chain.
-        first: ExtensionName,
-        /// The one that came later.
-        second: ExtensionName,
-        /// The field, as a JSON pointer.
-        field: String,
+    /// The extensions are at odds with each other; the sentence says how.
+    #[error("{sentence}")]
+    AtOdds {
+        /// The extension at which it showed.
+        extension: ExtensionName,
+        /// How, and what to do.
+        sentence: String,
     },
+}
+
+impl HookRefusal {
+    /// The extension at which it showed.
+    pub const fn extension(&self) -> &ExtensionName {
+        match self {
+            Self::Rejected { extension, .. }
+            | Self::Unavailable { extension, .. }
+            | Self::AtOdds { extension, .. } => extension,
+        }
+    }
+
+    /// The machine-readable reason of a rejection.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Rejected { rejection, .. } if !rejection.code.is_empty() => Some(&rejection.code),
+            Self::Rejected { .. } | Self::Unavailable { .. } | Self::AtOdds { .. } => None,
+        }
+    }
 }
 
 impl Problem for HookRefusal {
@@ -56,41 +73,20 @@ impl Problem for HookRefusal {
         match self {
             Self::Rejected { rejection, .. } => Kind::Rejected(rejection.status),
             Self::Unavailable { .. } => Kind::Unavailable,
-            Self::Conflict { .. } => Kind::Internal,
+            Self::AtOdds { .. } => Kind::Conflict,
         }
     }
 
     fn violations(&self) -> &[FieldViolation] {
         match self {
             Self::Rejected { rejection, .. } => &rejection.violations,
-            Self::Unavailable { .. } | Self::Conflict { .. } => &[],
+            Self::Unavailable { .. } | Self::AtOdds { .. } => &[],
         }
     }
 
-    fn code(&self) -> Option<&str> {
-        match self {
-            Self::Rejected { rejection, .. } if !rejection.code.is_empty() => Some(&rejection.code),
-            Self::Rejected { .. } | Self::Unavailable { .. } | Self::Conflict { .. } => None,
-        }
+    fn refusal(&self) -> Option<&HookRefusal> {
+        Some(self)
     }
-
-    fn extension(&self) -> Option<&ExtensionName> {
-        match self {
-            Self::Rejected { extension, .. } | Self::Unavailable { extension, .. } => {
-                Some(extension)
-            }
-            Self::Conflict { second, .. } => Some(second),
-        }
-    }
-}
-
-/// A function and the extension that offers it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OfferedFunction {
-    /// The extension.
-    pub extension: ExtensionName,
-    /// The function.
-    pub binding: FunctionBinding,
 }
 
 /// Why a call has no outcome.
@@ -100,13 +96,16 @@ pub enum CallFailure {
     #[error("no extension offers it any more")]
     Unknown,
     /// The extension gave no outcome.
-    #[error("the extension '{extension}': {source}")]
+    #[error("the extension '{extension}' could not run it: {source}")]
     Invoke {
         /// The extension.
         extension: ExtensionName,
         /// Why.
         source: InvokeError,
     },
+    /// Extensions called each other too deeply; the sentence says so.
+    #[error("{0}")]
+    TooDeep(String),
 }
 
 /// The extensions, as core sees them.
@@ -126,11 +125,70 @@ pub trait HookEngine: Send + Sync {
     ) -> Result<Outcome, CallFailure>;
 
     /// A function by its name.
-    fn function(&self, name: &str) -> Option<Arc<OfferedFunction>>;
+    fn function(&self, name: &str) -> Option<Arc<RegisteredFunction>>;
 
     /// All functions.
-    fn functions(&self) -> Vec<Arc<OfferedFunction>>;
+    fn functions(&self) -> Vec<Arc<RegisteredFunction>>;
 
     /// Wakes the delivery of events; called after each commit that appended some.
     fn events_committed(&self);
+}
+
+#[async_trait]
+impl HookEngine for Hooks {
+    async fn before(&self, event: Event, cause: &Cause) -> Result<Approved, HookRefusal> {
+        match Self::before(self, event, cause).await {
+            Ok(Approval { event, failed_open }) => Ok(Approved { event, failed_open }),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    async fn observe_call(&self, event: Event, cause: &Cause) {
+        Self::observe_call(self, event, cause).await;
+    }
+
+    async fn call_function(
+        &self,
+        call: FunctionEvent,
+        cause: &Cause,
+    ) -> Result<Outcome, CallFailure> {
+        Self::call_function(self, call, cause).await.map_err(CallFailure::from)
+    }
+
+    fn function(&self, name: &str) -> Option<Arc<RegisteredFunction>> {
+        Self::function(self, name)
+    }
+
+    fn functions(&self) -> Vec<Arc<RegisteredFunction>> {
+        Self::functions(self)
+    }
+
+    fn events_committed(&self) {
+        Self::events_committed(self);
+    }
+}
+
+impl From<Refusal> for HookRefusal {
+    fn from(refusal: Refusal) -> Self {
+        let sentence = refusal.to_string();
+        match refusal {
+            Refusal::Rejected { extension, rejection } => Self::Rejected { extension, rejection },
+            Refusal::Unavailable { extension, failure } => {
+                Self::Unavailable { extension, reason: failure.to_string() }
+            }
+            Refusal::Conflict { second: extension, .. } | Refusal::TooDeep { extension } => {
+                Self::AtOdds { extension, sentence }
+            }
+        }
+    }
+}
+
+impl From<CallError> for CallFailure {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::UnknownFunction { .. } => Self::Unknown,
+            CallError::Invoke { extension, error } => Self::Invoke { extension, source: error },
+            CallError::TooDeep { .. } => Self::TooDeep(error.to_string()),
+        }
+    }
 }

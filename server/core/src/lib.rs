@@ -2,28 +2,48 @@
 //! It knows no HTTP, no SQL and no process.
 
 mod access;
+mod acting;
 mod capability;
 mod collection;
 mod core;
+mod event_log;
 mod extension_admin;
+mod field;
+mod field_type;
 mod function;
+mod function_call;
+mod function_schema;
 mod hook_engine;
+mod host;
+mod maintenance;
+mod password;
 mod problem;
 mod record;
+mod record_change;
+mod schema;
+mod shelf;
+#[cfg(test)]
+mod tests;
+mod token;
 mod user;
 
 pub use crate::core::{Committed, Core, CoreOptions};
 pub use access::{
-    AccessDenied, AccessRules, Actor, Attempt, Granted, Operation, Rule, authorize, authorize_admin,
+    AccessDenied, AccessRules, Actor, Attempt, Granted, Operation, Rule, authorize,
+    authorize_admin, authorize_function, authorize_user,
 };
 pub use capability::{Capabilities, MissingCapability};
 pub use collection::{CollectionChange, CollectionError, Collections, NewCollection};
+pub use event_log::event_log;
 pub use extension_admin::{ExtensionAdmin, ExtensionError, HookInfo, InstalledExtension};
 pub use function::{
     CallOutcome, FunctionError, FunctionInfo, FunctionMetrics, FunctionSchema, Functions,
 };
-pub use hook_engine::{Approved, CallFailure, HookEngine, HookRefusal, OfferedFunction};
+pub use hook_engine::{Approved, CallFailure, HookEngine, HookRefusal};
+pub use host::{Host, ValueError};
 pub use problem::{Kind, Problem};
 pub use record::{ListQuery, RecordError, RecordList, Records};
-pub use tinybase_store::{CallPage, CallQuery, CallRecord, CallStatus, StoreError, Trigger};
+pub use tinybase_store::{
+    CallPage, CallQuery, CallRecord, CallStatus, StoreError, Trigger, WriterStatistics,
+};
 pub use user::{Ensured, Login, UserError, Users};

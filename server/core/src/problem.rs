@@ -3,6 +3,8 @@
 use tinybase_model::{ExtensionName, FieldViolation};
 use tinybase_store::StoreError;
 
+use crate::hook_engine::HookRefusal;
+
 /// The kinds of errors, each with one answer over HTTP and over gRPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -38,14 +40,19 @@ pub trait Problem: std::error::Error + Send + Sync + 'static {
         &[]
     }
 
+    /// The extension's refusal, if one is the cause.
+    fn refusal(&self) -> Option<&HookRefusal> {
+        None
+    }
+
     /// A short machine-readable reason that an extension gave.
     fn code(&self) -> Option<&str> {
-        None
+        self.refusal().and_then(HookRefusal::code)
     }
 
     /// The extension that is the cause.
     fn extension(&self) -> Option<&ExtensionName> {
-        None
+        self.refusal().map(HookRefusal::extension)
     }
 }
 

@@ -1,14 +1,18 @@
 //! Records: reading and writing them as a client.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
-use tinybase_model::{Cause, FieldViolation, Identity, Record, RecordId};
-use tinybase_store::StoreError;
+use tinybase_model::{Cause, FieldViolation, Identity, Record, RecordId, SortKey};
+use tinybase_store::{ListError, PageStart, RecordQuery, Scope, StoreError, StoredRecord};
 
-use crate::access::AccessDenied;
+use crate::access::{AccessDenied, Actor, Granted, Operation, authorize};
+use crate::acting::Acting;
 use crate::hook_engine::HookRefusal;
 use crate::problem::{Kind, Problem};
+use crate::shelf::Shelved;
 use crate::{Committed, Core};
 
 /// Which records of a collection to list.
@@ -69,9 +73,6 @@ pub enum RecordError {
     /// Others kept changing the same thing at the same time.
     #[error("somebody else changed the record or its collection at the same time; try again")]
     Changed,
-    /// The chain of invocations that led here is too long.
-    #[error("extensions have triggered each other {0} times in a row; this looks like a loop")]
-    TooDeep(u32),
     /// Who acts may not do it.
     #[error(transparent)]
     Denied(#[from] AccessDenied),
@@ -89,10 +90,37 @@ impl Problem for RecordError {
             Self::NoCollection(_) | Self::NotFound(_) => Kind::NotFound,
             Self::Invalid(_) | Self::Query(_) => Kind::Invalid,
             Self::TooLarge { .. } => Kind::TooLarge,
-            Self::Changed | Self::TooDeep(_) => Kind::Conflict,
+            Self::Changed => Kind::Conflict,
             Self::Denied(denied) => denied.kind(),
             Self::Refused(refusal) => refusal.kind(),
             Self::Store(error) => error.kind(),
+        }
+    }
+
+    fn violations(&self) -> &[FieldViolation] {
+        match self {
+            Self::Invalid(violations) => violations,
+            Self::Refused(refusal) => refusal.violations(),
+            Self::NoCollection(_)
+            | Self::NotFound(_)
+            | Self::Query(_)
+            | Self::TooLarge { .. }
+            | Self::Changed
+            | Self::Denied(_)
+            | Self::Store(_) => &[],
+        }
+    }
+
+    fn refusal(&self) -> Option<&HookRefusal> {
+        if let Self::Refused(refusal) = self { Some(refusal) } else { None }
+    }
+}
+
+impl From<ListError> for RecordError {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Field(_) | ListError::Value { .. } => Self::Query(error.to_string()),
+            ListError::Store(error) => Self::Store(error),
         }
     }
 }
@@ -111,7 +139,8 @@ impl Records<'_> {
         collection: &str,
         data: Map<String, Value>,
     ) -> Result<Committed<Record>, RecordError> {
-        todo!()
+        let owner_id = cause.identity.user_id();
+        self.core.create_record(Acting::client(cause), collection, data, owner_id).await
     }
 
     /// One record.
@@ -121,7 +150,9 @@ impl Records<'_> {
         collection: &str,
         id: RecordId,
     ) -> Result<Record, RecordError> {
-        todo!()
+        let found = self.core.find_record(Some(collection), id).await?;
+        found.authorize(Actor::client(identity), Operation::Read)?;
+        Ok(found.record)
     }
 
     /// Records of a collection. Under the rule `owner` these are only one's own.
@@ -131,7 +162,28 @@ impl Records<'_> {
         collection: &str,
         query: &ListQuery,
     ) -> Result<RecordList, RecordError> {
-        todo!()
+        if !(1..=LIMIT_MAX).contains(&query.limit) {
+            return Err(RecordError::Query(format!("limit must be 1 to {LIMIT_MAX}")));
+        }
+        let shelved = self.core.find_collection(collection).await?;
+        let attempt = shelved.attempt(Operation::List, None);
+        let scope = match authorize(Actor::client(identity), attempt)? {
+            Granted::Everything => Scope::Collection(shelved.collection.id),
+            Granted::OwnedBy(user) => Scope::Owned(shelved.collection.id, user),
+        };
+        let sort =
+            SortKey { field: sort_field(&shelved, &query.sort_by)?, descending: query.descending };
+        let store = &self.core.inner.store;
+        let total = store.count_records(&scope, &[]).await?;
+        let page = RecordQuery {
+            scope,
+            conditions: Vec::new(),
+            sort: vec![sort],
+            from: PageStart::Offset(query.offset.into()),
+            limit: query.limit,
+        };
+        let records = store.list_records(&page).await?;
+        Ok(RecordList { records, total, limit: query.limit, offset: query.offset })
     }
 
     /// Merges fields into a record and checks the whole again.
@@ -142,7 +194,7 @@ impl Records<'_> {
         id: RecordId,
         data: Map<String, Value>,
     ) -> Result<Committed<Record>, RecordError> {
-        todo!()
+        self.core.patch_record(Acting::client(cause), Some(collection), id, data).await
     }
 
     /// Deletes a record.
@@ -152,6 +204,65 @@ impl Records<'_> {
         collection: &str,
         id: RecordId,
     ) -> Result<Committed<()>, RecordError> {
-        todo!()
+        self.core.delete_record(Acting::client(cause), Some(collection), id).await
+    }
+}
+
+/// The most records of a page.
+pub(crate) const LIMIT_MAX: u32 = 1000;
+
+fn sort_field(shelved: &Shelved, sort_by: &str) -> Result<String, RecordError> {
+    match sort_by {
+        "created_at" | "updated_at" | "id" | "owner_id" => Ok(sort_by.to_owned()),
+        field if shelved.schema.has(field) => Ok(format!("data.{field}")),
+        other => Err(RecordError::Query(format!(
+            "records can't be sorted by {other:?}; use created_at, updated_at, id, owner_id or a \
+             field of the collection"
+        ))),
+    }
+}
+
+/// A record that was found, with its collection.
+pub(crate) struct Found {
+    pub(crate) record: Record,
+    pub(crate) version: i64,
+    pub(crate) shelved: Arc<Shelved>,
+}
+
+impl Found {
+    /// Whether an actor may do something with it.
+    pub(crate) fn authorize(
+        &self,
+        actor: Actor<'_>,
+        operation: Operation,
+    ) -> Result<(), AccessDenied> {
+        authorize(actor, self.shelved.attempt(operation, self.record.owner_id)).map(drop)
+    }
+}
+
+impl Core {
+    /// A collection, or the error that there is none.
+    pub(crate) async fn find_collection(&self, name: &str) -> Result<Arc<Shelved>, RecordError> {
+        let shelved = self.inner.shelf.get(&self.inner.store, name).await?;
+        shelved.ok_or_else(|| RecordError::NoCollection(name.to_owned()))
+    }
+
+    /// A record of a collection, or of any.
+    pub(crate) async fn find_record(
+        &self,
+        collection: Option<&str>,
+        id: RecordId,
+    ) -> Result<Found, RecordError> {
+        if let Some(collection) = collection {
+            self.find_collection(collection).await?;
+        }
+        let missing = || RecordError::NotFound(id);
+        let stored = self.inner.store.record(id).await?.ok_or_else(missing)?;
+        let StoredRecord { record, version } = stored;
+        if collection.is_some_and(|name| name != record.collection.as_str()) {
+            return Err(missing());
+        }
+        let shelved = self.find_collection(record.collection.as_str()).await?;
+        Ok(Found { record, version, shelved })
     }
 }

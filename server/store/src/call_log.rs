@@ -34,7 +34,7 @@ pub(crate) const FINISH_CALL: &str = "
 pub(crate) const RUNNING_CALLS: &str = "
     select id, function_name, status, trigger_type, trigger_id, requested_by_user_id, started_at,
            finished_at, duration_ms, error_message, error_type, created_at, extension
-    from function_calls where status = 'running' order by id limit $1";
+    from function_calls where status = 'running' and started_at < $1 order by id limit $2";
 
 pub(crate) const CALL_BY_ID: &str = "
     select id, function_name, status, trigger_type, trigger_id, requested_by_user_id, started_at,
@@ -73,9 +73,14 @@ impl Store {
         self.write(call).await
     }
 
-    /// At most `limit` calls that are still running, the oldest first, each with its extension.
-    pub async fn running_calls(&self, limit: u32) -> Result<Vec<StartedCall>, StoreError> {
+    /// At most `limit` calls that began before a time and are still running, the oldest first.
+    pub async fn running_calls(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<StartedCall>, StoreError> {
         let rows = sqlx::query(RUNNING_CALLS)
+            .bind(micros(before))
             .bind(limit)
             .fetch_all(self.readers())
             .await

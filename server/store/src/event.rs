@@ -147,12 +147,15 @@ struct CleanUp {
     limit: u32,
 }
 
-/// Scans the oldest events only: it stops at the lowest cursor and at `limit`.
+/// Scans the oldest events only: it stops at the first one that is young enough, at the lowest
+/// cursor and at the limit.
 pub(crate) const CLEAN_UP_EVENTS: &str = "
     delete from events where position in (
         select e.position from events e
-        where e.position <= coalesce((select min(cursor) from subscriptions), e.position)
-          and e.occurred_at < $1
+        where e.position <= coalesce((select min(cursor) from subscriptions), 9223372036854775807)
+          and e.position < coalesce(
+              (select position from events where occurred_at >= $1 order by position limit 1),
+              9223372036854775807)
           and not exists (select 1 from parked_deliveries p where p.position = e.position)
           and not exists (select 1 from dead_letters d where d.position = e.position)
         order by e.position limit $2)";

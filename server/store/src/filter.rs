@@ -37,7 +37,7 @@ pub enum Scope {
 
 /// Where a page begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum PageStart {
     /// After so many records.
     Offset(u64),
     /// After this record, in the order of creation. Only without sort keys.
@@ -54,7 +54,7 @@ pub struct RecordQuery {
     /// Their order; empty means by creation, oldest first. Ties are in the order of creation.
     pub sort: Vec<SortKey>,
     /// Where the page begins.
-    pub from: From,
+    pub from: PageStart,
     /// The most records to return.
     pub limit: u32,
 }
@@ -140,10 +140,10 @@ impl Statement {
     }
 }
 
-fn bind<'q>(
-    mut query: Query<'q, Sqlite, SqliteArguments>,
+fn bind(
+    mut query: Query<'_, Sqlite, SqliteArguments>,
     binds: Vec<Bind>,
-) -> Query<'q, Sqlite, SqliteArguments> {
+) -> Query<'_, Sqlite, SqliteArguments> {
     for bind in binds {
         query = match bind {
             Bind::Text(text) => query.bind(text),
@@ -162,7 +162,7 @@ pub(crate) fn select(query: &RecordQuery) -> Result<Statement, ListError> {
     );
     push_scope(&mut statement, &query.scope);
     push_conditions(&mut statement, &query.conditions)?;
-    if let From::After(id) = query.from {
+    if let PageStart::After(id) = query.from {
         statement.push(" and r.id > ");
         statement.bind(Bind::Text(id.to_string()));
     }
@@ -174,7 +174,7 @@ pub(crate) fn select(query: &RecordQuery) -> Result<Statement, ListError> {
     let newest_first = query.sort.last().is_some_and(|key| key.descending);
     statement.push(if newest_first { "r.id desc limit " } else { "r.id limit " });
     statement.bind(Bind::Integer(query.limit.into()));
-    if let From::Offset(offset) = query.from {
+    if let PageStart::Offset(offset) = query.from {
         statement.push(" offset ");
         statement.bind(Bind::Integer(i64::try_from(offset).unwrap_or(i64::MAX)));
     }

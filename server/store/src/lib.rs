@@ -1,8 +1,8 @@
 //! The database: the only SQL. One task writes, many read, and every write that is an event appends
 //! it to the event log in the same transaction.
 //!
-//! It is SQLite today. Everything above this crate sees domain types only, and statements use `$1`
-//! placeholders, so that PostgreSQL can stand behind the same functions.
+//! It is `SQLite` today. Everything above this crate sees domain types only, and statements use `$1`
+//! placeholders, so that `PostgreSQL` can stand behind the same functions.
 
 mod call;
 mod call_log;
@@ -32,7 +32,7 @@ pub use creation::{RecordCreation, Written};
 pub use delivery::{DeadLetter, Parked, Subscriber, Subscription};
 pub use error::StoreError;
 pub use event::NewEvent;
-pub use filter::{From, ListError, RecordQuery, Scope};
+pub use filter::{ListError, PageStart, RecordQuery, Scope};
 pub use record::{RecordChange, RecordDeletion, StoredRecord};
 pub use store::{OpenError, Store, StoreOptions, WriterStatistics};
 pub use time::now;

@@ -61,7 +61,7 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
-    /// SQLite refused.
+    /// The file isn't a database, or can't be read.
     #[error("failed to open the database {path}")]
     Open {
         /// The file.
@@ -233,7 +233,7 @@ impl Store {
 
 pub(crate) const INSTANCE_ID: &str = "select value from meta where key = 'instance_id'";
 
-/// Creates the file for its owner only; SQLite gives its companions the same mode.
+/// Creates the file for its owner only; its companions get the same mode.
 fn create_private(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
 

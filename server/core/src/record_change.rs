@@ -1,0 +1,214 @@
+//! Creating, changing and deleting records: check, ask the before-hooks, write what was checked.
+//!
+//! Hooks run outside the transaction. What the write rests on (the collection's version, the
+//! record's version) is checked again inside it; if it has changed, everything is done again.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use tinybase_model::{
+    Collection, Event, FieldViolation, JsonBytes, Record, RecordEvent, RecordId, UserId,
+};
+use tinybase_store::{NewEvent, RecordChange, RecordCreation, RecordDeletion, Written, now};
+
+use crate::access::{Operation, authorize};
+use crate::acting::Acting;
+use crate::collection::TRIES_MAX;
+use crate::hook_engine::{Approved, HookRefusal};
+use crate::record::RecordError;
+use crate::schema::{Schema, violation};
+use crate::{Committed, Core};
+
+impl Core {
+    /// Creates a record with an owner.
+    pub(crate) async fn create_record(
+        &self,
+        acting: Acting<'_>,
+        collection: &str,
+        data: Map<String, Value>,
+        owner_id: Option<UserId>,
+    ) -> Result<Committed<Record>, RecordError> {
+        let mut shelved = self.find_collection(collection).await?;
+        authorize(acting.actor(), shelved.attempt(Operation::Create, None))?;
+        let draft = RecordEvent {
+            collection: collection.to_owned(),
+            record_id: None,
+            owner_id,
+            data: self.checked(&shelved.schema, data)?,
+            old_data: None,
+        };
+        let asked = draft.data.clone();
+        let (mut draft, failed_open) = self.approve(Event::RecordCreate(draft), acting).await?;
+        if draft.data != asked {
+            draft.data = self.checked(&shelved.schema, object(&draft.data)?)?;
+        }
+        let id = RecordId::generate();
+        draft.record_id = Some(id);
+        for _ in 0..TRIES_MAX {
+            let record = new_record(id, &shelved.collection, &draft);
+            let event = Event::RecordCreate(draft);
+            let creation = RecordCreation {
+                event: NewEvent::new(&event, acting.cause, record.created_at),
+                collection_version: shelved.version,
+                record: record.clone(),
+            };
+            match self.inner.store.create_record(creation).await? {
+                Written::Done => {
+                    self.inner.hooks.events_committed();
+                    return Ok(Committed { value: record, failed_open });
+                }
+                Written::Stale => {
+                    self.inner.shelf.forget(collection);
+                    shelved = self.find_collection(collection).await?;
+                    authorize(acting.actor(), shelved.attempt(Operation::Create, None))?;
+                    draft = record_event(event);
+                    draft.data = self.checked(&shelved.schema, object(&draft.data)?)?;
+                }
+            }
+        }
+        Err(RecordError::Changed)
+    }
+
+    /// Merges fields into a record.
+    pub(crate) async fn patch_record(
+        &self,
+        acting: Acting<'_>,
+        collection: Option<&str>,
+        id: RecordId,
+        fields: Map<String, Value>,
+    ) -> Result<Committed<Record>, RecordError> {
+        for _ in 0..TRIES_MAX {
+            let mut found = self.find_record(collection, id).await?;
+            found.authorize(acting.actor(), Operation::Update)?;
+            let mut merged = object(&found.record.data)?;
+            merged.extend(fields.clone());
+            let data = self.checked(&found.shelved.schema, merged)?;
+            let event = Event::RecordUpdate(RecordEvent {
+                data: data.clone(),
+                old_data: Some(found.record.data.clone()),
+                ..event_of(&found.record)
+            });
+            let (mut draft, failed_open) = self.approve(event, acting).await?;
+            if draft.data != data {
+                draft.data = self.checked(&found.shelved.schema, object(&draft.data)?)?;
+            }
+            found.record.data = draft.data.clone();
+            found.record.updated_at = now();
+            let change = RecordChange {
+                id,
+                version: found.version,
+                collection_version: found.shelved.version,
+                data: draft.data.clone(),
+                updated_at: found.record.updated_at,
+                event: NewEvent::new(
+                    &Event::RecordUpdate(draft),
+                    acting.cause,
+                    found.record.updated_at,
+                ),
+            };
+            if self.inner.store.update_record(change).await? == Written::Done {
+                self.inner.hooks.events_committed();
+                return Ok(Committed { value: found.record, failed_open });
+            }
+            self.inner.shelf.forget(found.record.collection.as_str());
+        }
+        Err(RecordError::Changed)
+    }
+
+    /// Deletes a record.
+    pub(crate) async fn delete_record(
+        &self,
+        acting: Acting<'_>,
+        collection: Option<&str>,
+        id: RecordId,
+    ) -> Result<Committed<()>, RecordError> {
+        for _ in 0..TRIES_MAX {
+            let found = self.find_record(collection, id).await?;
+            found.authorize(acting.actor(), Operation::Delete)?;
+            let event = Event::RecordDelete(event_of(&found.record));
+            let (draft, failed_open) = self.approve(event, acting).await?;
+            let deletion = RecordDeletion {
+                id,
+                version: found.version,
+                collection_version: found.shelved.version,
+                event: NewEvent::new(&Event::RecordDelete(draft), acting.cause, now()),
+            };
+            if self.inner.store.delete_record(deletion).await? == Written::Done {
+                self.inner.hooks.events_committed();
+                return Ok(Committed { value: (), failed_open });
+            }
+            self.inner.shelf.forget(found.record.collection.as_str());
+        }
+        Err(RecordError::Changed)
+    }
+
+    /// Asks the before-hooks about a record.
+    async fn approve(
+        &self,
+        event: Event,
+        acting: Acting<'_>,
+    ) -> Result<(RecordEvent, Vec<tinybase_model::ExtensionName>), HookRefusal> {
+        let Approved { event, failed_open } = self.inner.hooks.before(event, acting.cause).await?;
+        Ok((record_event(event), failed_open))
+    }
+
+    /// Data that fits the schema, as it is stored.
+    fn checked(&self, schema: &Schema, data: Map<String, Value>) -> Result<JsonBytes, RecordError> {
+        let data = schema.check(data).map_err(RecordError::Invalid)?;
+        let data = JsonBytes::from(&data);
+        let (size, limit) = (data.bytes().len(), self.inner.options.record_bytes_max);
+        if size > limit {
+            return Err(RecordError::TooLarge { size, limit });
+        }
+        Ok(data)
+    }
+}
+
+/// The record in an event about one.
+fn record_event(event: Event) -> RecordEvent {
+    match event {
+        Event::RecordCreate(record) | Event::RecordUpdate(record) | Event::RecordDelete(record) => {
+            record
+        }
+        Event::UserRegister(_)
+        | Event::UserLogin(_)
+        | Event::FunctionCall(_)
+        | Event::FunctionComplete(_) => unreachable!("hooks keep an event's kind"),
+    }
+}
+
+fn event_of(record: &Record) -> RecordEvent {
+    RecordEvent {
+        collection: record.collection.to_string(),
+        record_id: Some(record.id),
+        owner_id: record.owner_id,
+        data: record.data.clone(),
+        old_data: None,
+    }
+}
+
+/// A new record. It was created when its id was, so that both have the same order.
+fn new_record(id: RecordId, collection: &Collection, draft: &RecordEvent) -> Record {
+    let since_1970 = id.uuid().get_timestamp().map(|at| at.to_unix());
+    let created_at = since_1970.and_then(|(seconds, nanoseconds)| {
+        let seconds = i64::try_from(seconds).ok()?;
+        Timestamp::new(seconds, i32::try_from(nanoseconds).ok()?).ok()
+    });
+    let created_at = created_at.unwrap_or_else(|| unreachable!("a new id carries its time"));
+    Record {
+        id,
+        collection_id: collection.id,
+        collection: collection.name.clone(),
+        owner_id: draft.owner_id,
+        data: draft.data.clone(),
+        created_at,
+        updated_at: created_at,
+    }
+}
+
+/// Data as an object; only a hook can have made it something else.
+fn object(data: &JsonBytes) -> Result<Map<String, Value>, RecordError> {
+    data.parse().map_err(|_| {
+        let violations: Vec<FieldViolation> = vec![violation("/data", "must be an object")];
+        RecordError::Invalid(violations)
+    })
+}

@@ -1,0 +1,76 @@
+//! A collection's schema: its fields, and whether data fits them.
+
+use serde_json::{Map, Value};
+use tinybase_model::FieldViolation;
+
+use crate::field::Field;
+
+/// A collection's fields, checked when the collection was created.
+#[derive(Debug, Clone)]
+pub(crate) struct Schema {
+    fields: Vec<Field>,
+}
+
+/// More fields than anybody needs.
+const FIELDS_MAX: usize = 500;
+
+impl Schema {
+    /// Reads `{"fields": […]}`.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub(crate) fn parse(schema: &Value) -> Result<Self, Vec<FieldViolation>> {
+        let Some(entries) = schema.get("fields").and_then(Value::as_array) else {
+            return Err(vec![violation("/schema", "must be an object with an array \"fields\"")]);
+        };
+        if entries.len() > FIELDS_MAX {
+            let message = format!("has {} fields; the limit is {FIELDS_MAX}", entries.len());
+            return Err(vec![violation("/schema/fields", &message)]);
+        }
+        let mut fields: Vec<Field> = Vec::with_capacity(entries.len());
+        let mut violations = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            let at = format!("/schema/fields/{index}");
+            match Field::parse(entry, &at) {
+                Ok(field) if fields.iter().any(|other| other.name == field.name) => {
+                    let message = format!("is the second field called {:?}", field.name);
+                    violations.push(violation(&format!("{at}/name"), &message));
+                }
+                Ok(field) => fields.push(field),
+                Err(found) => violations.extend(found),
+            }
+        }
+        if violations.is_empty() { Ok(Self { fields }) } else { Err(violations) }
+    }
+
+    /// Whether there is a field of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| field.name == name)
+    }
+
+    /// Checks data and makes it what is stored: values coerced, defaults filled in, fields that
+    /// the schema doesn't have dropped.
+    ///
+    /// # Errors
+    /// What is wrong with which field.
+    pub(crate) fn check(
+        &self,
+        mut data: Map<String, Value>,
+    ) -> Result<Map<String, Value>, Vec<FieldViolation>> {
+        let mut checked = Map::new();
+        let mut violations = Vec::new();
+        for field in &self.fields {
+            match field.check(data.remove(&field.name)) {
+                Ok(value) => drop(checked.insert(field.name.clone(), value)),
+                Err(message) => {
+                    violations.push(violation(&format!("/data/{}", field.name), &message));
+                }
+            }
+        }
+        if violations.is_empty() { Ok(checked) } else { Err(violations) }
+    }
+}
+
+pub(crate) fn violation(field: &str, message: &str) -> FieldViolation {
+    FieldViolation { field: field.to_owned(), message: message.to_owned() }
+}

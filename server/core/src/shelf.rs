@@ -1,0 +1,90 @@
+//! Collections as records are checked against them, read once and kept in memory.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::Value;
+use thiserror::Error;
+use tinybase_model::{Collection, FieldViolation, UserId};
+use tinybase_store::{Store, StoreError, StoredCollection};
+
+use crate::access::{AccessRules, Attempt, Operation};
+use crate::schema::Schema;
+
+/// A collection with its schema and rules read.
+#[derive(Debug)]
+pub(crate) struct Shelved {
+    pub(crate) collection: Collection,
+    pub(crate) version: i64,
+    pub(crate) schema: Schema,
+    pub(crate) rules: AccessRules,
+}
+
+/// The collections that were used. What is written rests on the version, so that an entry that is
+/// out of date leads to another try and never to a wrong record.
+#[derive(Debug, Default)]
+pub(crate) struct Shelf {
+    entries: RwLock<HashMap<String, Arc<Shelved>>>,
+    /// Grows when an entry is thrown away, so that what was read before isn't put back.
+    epoch: AtomicU64,
+}
+
+impl Shelf {
+    /// A collection by name.
+    pub(crate) async fn get(
+        &self,
+        store: &Store,
+        name: &str,
+    ) -> Result<Option<Arc<Shelved>>, StoreError> {
+        if let Some(entry) = self.entries.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Ok(Some(Arc::clone(entry)));
+        }
+        let epoch = self.epoch.load(Ordering::Acquire);
+        let Some(stored) = store.collection(name).await? else { return Ok(None) };
+        let entry = Arc::new(Shelved::read(stored)?);
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        if self.epoch.load(Ordering::Acquire) == epoch {
+            entries.insert(name.to_owned(), Arc::clone(&entry));
+        }
+        Ok(Some(entry))
+    }
+
+    /// Forgets a collection that has changed or may have.
+    pub(crate) fn forget(&self, name: &str) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        entries.remove(name);
+    }
+}
+
+/// A collection in the database that a server of this version would have refused.
+#[derive(Debug, Error)]
+#[error("{0}")]
+struct Unreadable(String);
+
+impl Shelved {
+    /// Something that is to be done with records of it.
+    pub(crate) const fn attempt(&self, operation: Operation, owner: Option<UserId>) -> Attempt<'_> {
+        Attempt { operation, collection: &self.collection.name, rules: &self.rules, owner }
+    }
+
+    /// Reads schema and rules.
+    pub(crate) fn read(stored: StoredCollection) -> Result<Self, StoreError> {
+        let corrupt = |why: String| StoreError::Corrupt {
+            what: "a collection",
+            source: Arc::new(Unreadable(why)),
+        };
+        let StoredCollection { collection, version } = stored;
+        let unfit = |violations: Vec<FieldViolation>| {
+            corrupt(format!("{}: {}", collection.name, crate::collection::summary(&violations)))
+        };
+        let schema: Value =
+            collection.schema.parse().map_err(|error| corrupt(error.to_string()))?;
+        let options: Value =
+            collection.options.parse().map_err(|error| corrupt(error.to_string()))?;
+        let schema = Schema::parse(&schema).map_err(unfit)?;
+        let rules = AccessRules::from_options(&options).map_err(unfit)?;
+        Ok(Self { collection, version, schema, rules })
+    }
+}
