@@ -8,6 +8,7 @@ pub use std::process::ExitCode;
 pub use schemars::JsonSchema;
 pub use serde::{Deserialize, Serialize};
 pub use serde_json::{Value, json};
+pub use tracing;
 
 pub use crate::{
     All, Auth, CallbackError, Comparison, Context, Error, Extension, Function, FunctionCall,

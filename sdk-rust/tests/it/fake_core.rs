@@ -1,20 +1,29 @@
 //! A core that does what a test tells it, over a real socket.
 
+use std::convert::Infallible;
+use std::future::Future;
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tempfile::TempDir;
 use tinybase_proto::v1;
 use tinybase_proto::v1::extension_service_server::{ExtensionService, ExtensionServiceServer};
+use tinybase_proto::v1::host_service_server::HostServiceServer;
 use tinybase_sdk::client::Options;
 use tokio::net::UnixListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::body::Body;
 use tonic::metadata::MetadataMap;
-use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::fake_host::FakeHostService;
@@ -25,12 +34,34 @@ type Frame = Result<v1::SessionResponse, Status>;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The core's side of one session.
-pub struct FakeCore {
-    pub host: FakeHostService,
+pub(crate) struct FakeCore {
+    pub(crate) host: FakeHostService,
     folder: TempDir,
     from_extension: mpsc::Receiver<(MetadataMap, v1::SessionRequest)>,
     to_extension: mpsc::Sender<Frame>,
-    server: JoinSet<()>,
+    /// Its own, so that the core can die with all its connections.
+    runtime: Option<Runtime>,
+}
+
+/// Both services behind one connection.
+#[derive(Clone)]
+struct Doors {
+    sessions: ExtensionServiceServer<Sessions>,
+    host: HostServiceServer<FakeHostService>,
+}
+
+impl Service<http::Request<Incoming>> for Doors {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: http::Request<Incoming>) -> Self::Future {
+        if request.uri().path().contains("HostService") {
+            tower::Service::call(&mut self.host.clone(), request)
+        } else {
+            tower::Service::call(&mut self.sessions.clone(), request)
+        }
+    }
 }
 
 struct Sessions {
@@ -40,27 +71,32 @@ struct Sessions {
 
 impl FakeCore {
     /// Listens on a socket in a folder of its own.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = TempDir::new().expect("a folder");
-        let listener = UnixListener::bind(folder.path().join("core.sock")).expect("a socket");
+        let listener = StdUnixListener::bind(folder.path().join("core.sock")).expect("a socket");
+        listener.set_nonblocking(true).expect("a socket");
         let (from_sender, from_extension) = mpsc::channel(64);
         let (to_extension, to_receiver) = mpsc::channel(64);
         let sessions =
             Sessions { from_extension: from_sender, to_extension: Mutex::new(Some(to_receiver)) };
         let host = FakeHostService::default();
-        let service = host.service();
-        let mut server = JoinSet::new();
-        server.spawn(async move {
-            let router = Server::builder()
-                .add_service(ExtensionServiceServer::new(sessions))
-                .add_service(service);
-            router.serve_with_incoming(UnixListenerStream::new(listener)).await.expect("it serves");
+        let doors = Doors { sessions: ExtensionServiceServer::new(sessions), host: host.service() };
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        runtime.spawn(async move {
+            let listener = UnixListener::from_std(listener).expect("a socket");
+            // There is one extension, and so one connection.
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let connection = http2::Builder::new(TokioExecutor::new());
+            // The end of a connection is what some tests are about.
+            drop(connection.serve_connection(TokioIo::new(stream), doors).await);
         });
-        Self { host, folder, from_extension, to_extension, server }
+        let runtime = Some(runtime);
+        Self { host, folder, from_extension, to_extension, runtime }
     }
 
     /// What the core would put into the extension's environment.
-    pub fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> Options {
         Options {
             socket: self.socket(),
             extension: "shop".to_owned(),
@@ -72,22 +108,22 @@ impl FakeCore {
         }
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.folder.path().join("core.sock")
     }
 
     /// The next frame, with the metadata of its stream.
-    pub async fn frame_with_metadata(&mut self) -> (MetadataMap, v1::SessionRequest) {
+    pub(crate) async fn frame_with_metadata(&mut self) -> (MetadataMap, v1::SessionRequest) {
         let next = timeout(PATIENCE, self.from_extension.recv()).await;
         next.expect("a frame in time").expect("a frame before the end")
     }
 
-    pub async fn frame(&mut self) -> v1::SessionRequest {
+    pub(crate) async fn frame(&mut self) -> v1::SessionRequest {
         self.frame_with_metadata().await.1
     }
 
     /// The next outcome, whatever frames come before it.
-    pub async fn outcome(&mut self) -> v1::Outcome {
+    pub(crate) async fn outcome(&mut self) -> v1::Outcome {
         loop {
             if let Some(outcome) = self.frame().await.outcomes.pop() {
                 return outcome;
@@ -95,40 +131,48 @@ impl FakeCore {
         }
     }
 
-    pub async fn send(&self, frame: v1::SessionResponse) {
+    pub(crate) async fn send(&self, frame: v1::SessionResponse) {
         self.to_extension.send(Ok(frame)).await.expect("a session");
     }
 
-    pub async fn refuse(&self, status: Status) {
+    pub(crate) async fn refuse(&self, status: Status) {
         self.to_extension.send(Err(status)).await.expect("a session");
     }
 
     /// Welcomes the extension, takes its registration, and waits until it is ready.
-    pub async fn accept(&mut self) -> v1::SessionRequest {
+    pub(crate) async fn accept(&mut self) -> v1::SessionRequest {
         let first = self.frame().await;
         self.send(welcome()).await;
         assert!(self.frame().await.ready.is_some());
         first
     }
 
-    pub async fn invoke(&self, invocation: v1::Invocation) {
+    pub(crate) async fn invoke(&self, invocation: v1::Invocation) {
         let invocations = vec![invocation];
         self.send(v1::SessionResponse { invocations, ..Default::default() }).await;
     }
 
     /// Ends the session as a core does that stops.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.to_extension = mpsc::channel(1).0;
     }
 
     /// Dies.
-    pub async fn die(&mut self) {
-        self.server.shutdown().await;
+    pub(crate) fn die(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for FakeCore {
+    fn drop(&mut self) {
+        self.die();
     }
 }
 
 /// A welcome that also takes the registration.
-pub fn welcome() -> v1::SessionResponse {
+pub(crate) fn welcome() -> v1::SessionResponse {
     v1::SessionResponse {
         welcome: Some(v1::Welcome {
             protocol: 1,
@@ -151,7 +195,7 @@ pub fn welcome() -> v1::SessionResponse {
 }
 
 /// A call of a function.
-pub fn call(id: &str, function: &str, input: &str) -> v1::Invocation {
+pub(crate) fn call(id: &str, function: &str, input: &str) -> v1::Invocation {
     v1::Invocation {
         id: id.to_owned(),
         event: "function.invoke".to_owned(),
@@ -170,7 +214,7 @@ pub fn call(id: &str, function: &str, input: &str) -> v1::Invocation {
 }
 
 /// What a call brought, as text.
-pub fn output(outcome: &v1::Outcome) -> String {
+pub(crate) fn output(outcome: &v1::Outcome) -> String {
     let Some(v1::outcome::Result::Success(success)) = &outcome.result else {
         panic!("not a success: {outcome:?}")
     };
@@ -178,7 +222,7 @@ pub fn output(outcome: &v1::Outcome) -> String {
 }
 
 /// How a call failed.
-pub fn fault(outcome: v1::Outcome) -> v1::Fault {
+pub(crate) fn fault(outcome: v1::Outcome) -> v1::Fault {
     let Some(v1::outcome::Result::Fault(fault)) = outcome.result else {
         panic!("not a fault: {outcome:?}")
     };

@@ -4,40 +4,34 @@ use std::sync::{Arc, Mutex};
 
 use tinybase_proto::v1;
 use tinybase_proto::v1::host_service_server::{HostService, HostServiceServer};
-use tokio::sync::watch;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 /// Remembers what it was asked.
 #[derive(Clone, Default)]
-pub struct FakeHostService {
+pub(crate) struct FakeHostService {
     state: Arc<State>,
 }
 
+#[derive(Default)]
 struct State {
     metadata: Mutex<Vec<MetadataMap>>,
-    lines: watch::Sender<Vec<v1::LogEntry>>,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self { metadata: Mutex::default(), lines: watch::channel(Vec::new()).0 }
-    }
+    lines: Mutex<Vec<v1::LogEntry>>,
 }
 
 impl FakeHostService {
-    pub fn service(&self) -> HostServiceServer<Self> {
+    pub(crate) fn service(&self) -> HostServiceServer<Self> {
         HostServiceServer::new(self.clone())
     }
 
     /// The metadata of the calls so far.
-    pub fn metadata(&self) -> Vec<MetadataMap> {
+    pub(crate) fn metadata(&self) -> Vec<MetadataMap> {
         self.state.metadata.lock().expect("no panic").clone()
     }
 
-    /// The log so far, and a way to wait for more.
-    pub fn lines(&self) -> watch::Receiver<Vec<v1::LogEntry>> {
-        self.state.lines.subscribe()
+    /// The log so far.
+    pub(crate) fn lines(&self) -> Vec<v1::LogEntry> {
+        self.state.lines.lock().expect("no panic").clone()
     }
 }
 
@@ -61,7 +55,7 @@ macro_rules! unanswered {
                 &self,
                 request: Request<v1::WriteLogRequest>,
             ) -> Result<Response<v1::WriteLogResponse>, Status> {
-                self.state.lines.send_modify(|lines| lines.extend(request.into_inner().entries));
+                self.state.lines.lock().expect("no panic").extend(request.into_inner().entries);
                 Ok(Response::new(v1::WriteLogResponse { dropped: 0 }))
             }
 

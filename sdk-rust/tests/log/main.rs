@@ -1,5 +1,7 @@
 //! Log lines, in a process of their own: `tracing` has one subscriber for all.
 
+#![expect(clippy::expect_used, reason = "a helper that fails fails its test")]
+
 #[path = "../it/fake_core.rs"]
 #[expect(dead_code, reason = "made for more tests than these")]
 mod fake_core;
@@ -42,7 +44,7 @@ async fn lines_reach_the_core_with_level_target_fields_and_invocation() {
         .await;
         core.outcome().await;
         // The shutdown hook's outcome comes after the log, so nothing has to be waited for.
-        let lines = core.host.lines().borrow().clone();
+        let lines = core.host.lines();
         let texts: Vec<_> = lines.iter().map(|line| line.message.as_str()).collect();
         assert_eq!(texts, ["running low", "good bye"]);
         assert_eq!(lines[0].level(), v1::LogLevel::Warning);
