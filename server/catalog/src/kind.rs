@@ -85,7 +85,9 @@ impl Place {
         let text = |path: PathBuf| path.to_string_lossy().into_owned();
         match kind {
             Kind::Python => {
-                vec![text(self.python()), "-m".to_owned(), "tinybase.run".to_owned()]
+                // Without -P a file of the extension could pass for a module of the SDK.
+                let python = text(self.python());
+                vec![python, "-P".to_owned(), "-m".to_owned(), "tinybase.run".to_owned()]
             }
             Kind::Rust => vec![format!("./bin/{}", manifest.about.name)],
             Kind::Command { program, python } => {

@@ -18,7 +18,8 @@ const QUICK: Duration = Duration::from_mins(2);
 const INSTALL_LIMIT: Duration = Duration::from_mins(15);
 /// Packages that extensions use through the SDK, whether or not their manifest says so: the
 /// documented example imports both and lists neither.
-const IMPLIED: [(&str, &str); 2] = [("pydantic", "pydantic>=2"), ("sqlmodel", "sqlmodel>=0.0.22")];
+const IMPLIED: [(&str, &str); 2] =
+    [("pydantic", "pydantic>=2.7,<3"), ("sqlmodel", "sqlmodel>=0.0.24")];
 
 /// Makes the environment at the place where it will stay.
 pub(super) fn make_environment(build: &Build<'_>, work: &Work<'_>) -> Result<(), InstallError> {

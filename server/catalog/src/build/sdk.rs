@@ -10,7 +10,7 @@ use crate::error::InstallError;
 use crate::process::Tool;
 use crate::work::Work;
 
-const MATURIN: &str = "maturin>=1.9,<2";
+const MATURIN: &str = "maturin>=1.16,<2";
 
 /// The wheel: named by `TINYBASE_SDK_WHEEL`, beside the server, or built in the checkout.
 pub(super) fn wheel(executable: &Path, work: &Work<'_>) -> Result<PathBuf, InstallError> {

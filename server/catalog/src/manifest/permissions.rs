@@ -7,10 +7,9 @@ use tinybase_model::{HookDeclaration, Permissions};
 use crate::checked::{Mistake, Section, nearest};
 
 /// Capabilities, without the `:name` that some take.
-const CAPABILITIES: [(&str, bool); 5] = [
+const CAPABILITIES: [(&str, bool); 4] = [
     ("records:read", true),
     ("records:write", true),
-    ("collections:read", false),
     ("users:read", false),
     ("functions:call", true),
 ];

@@ -1,0 +1,178 @@
+//! The command line: what can be typed, and which command it becomes.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A backend server whose every extension is a process of its own.
+#[derive(Debug, Parser)]
+#[command(name = "tinybase", version, propagate_version = true, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Set up a data folder: configuration, database, first administrator.
+    Init(InitArgs),
+    /// Run the server of a data folder.
+    Serve(ServeArgs),
+    /// Show everything once: a server, two extensions, real data, a crash and a recovery.
+    Demo(DemoArgs),
+    /// Manage administrators.
+    #[command(subcommand)]
+    Admin(AdminCommand),
+    /// Install, watch and manage extensions.
+    #[command(subcommand)]
+    Extensions(ExtensionsCommand),
+    /// Show who listens to what.
+    #[command(subcommand)]
+    Hooks(HooksCommand),
+    /// Print the version.
+    Version,
+}
+
+/// Which data folder a command is about.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DataArgs {
+    /// The data folder.
+    #[arg(long, value_name = "DIR", default_value = ".", env = "TINYBASE_DATA")]
+    pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The data folder; it is created if it isn't there.
+    #[arg(default_value = ".")]
+    pub(crate) directory: PathBuf,
+    /// The first administrator's e-mail address.
+    #[arg(short = 'e', long, env = "TINYBASE_ADMIN_EMAIL")]
+    pub(crate) admin_email: Option<String>,
+    /// The password; without one, one is made up and printed once.
+    #[arg(short = 'p', long, env = "TINYBASE_ADMIN_PASSWORD", hide_env_values = true)]
+    pub(crate) admin_password: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// The address to listen on, instead of the configured one.
+    #[arg(long)]
+    pub(crate) host: Option<std::net::IpAddr>,
+    /// The port to listen on, instead of the configured one; 0 means any that is free.
+    #[arg(short = 'p', long)]
+    pub(crate) port: Option<u16>,
+    /// Start no extension.
+    #[arg(long)]
+    pub(crate) safe_mode: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The folder that the demo makes.
+    #[arg(long, value_name = "DIR", default_value = "tinybase-demo")]
+    pub(crate) data: PathBuf,
+    /// The port to listen on; without one, 8000 or any that is free.
+    #[arg(short = 'p', long)]
+    pub(crate) port: Option<u16>,
+    /// Stop the server after the tour.
+    #[arg(long)]
+    pub(crate) exit: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Add an administrator, or make a user one and set the password.
+    Add {
+        /// The e-mail address.
+        email: String,
+        /// The password; without one, one is made up and printed once.
+        password: Option<String>,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+/// What the commands about extensions share.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Common {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExtensionsCommand {
+    /// Install an extension and start it.
+    Install {
+        /// A folder, a .tar.gz archive, owner/repo or a git URL, with @REF for a branch, tag or commit.
+        source: String,
+        /// Agree to what it asks for, without being asked.
+        #[arg(short = 'y', long)]
+        yes: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// List the extensions with their true state.
+    List {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Show everything that is known about an extension.
+    Show(One),
+    /// Start an extension, now and with every start of the server; ends a quarantine.
+    Enable(One),
+    /// Stop an extension, and take its hooks and functions away.
+    Disable(One),
+    /// Stop an extension and start it again.
+    Restart(One),
+    /// Stop an extension and remove it.
+    Uninstall {
+        /// The extension's name.
+        name: String,
+        /// Don't ask.
+        #[arg(short = 'y', long)]
+        yes: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Accept an extension's files as they are now.
+    Repin(One),
+    /// Print what an extension has logged.
+    Logs {
+        /// The extension's name.
+        name: String,
+        /// How many lines.
+        #[arg(short = 'n', long, default_value_t = 100)]
+        lines: usize,
+        /// Go on until Ctrl-C.
+        #[arg(short = 'f', long)]
+        follow: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Print the protocol's schema, one file without imports.
+    Proto,
+}
+
+/// A command about one extension.
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// The extension's name.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HooksCommand {
+    /// List the hooks in the order in which they run.
+    List {
+        #[command(flatten)]
+        common: Common,
+    },
+}

@@ -1,0 +1,273 @@
+//! `tinybase.toml` and the environment: environment over file over default, each value checked,
+//! each mistake with its place.
+
+mod setting;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+use tinybase_catalog::checked::{Mistake, Section, TomlFile, nearest};
+use tinybase_core::CoreOptions;
+use tinybase_hooks::HooksOptions;
+use tinybase_model::LogLevel;
+
+use setting::Settings;
+
+/// The configuration's file name in the data folder.
+pub(crate) const FILE_NAME: &str = "tinybase.toml";
+
+/// What `tinybase init` writes.
+pub(crate) const INITIAL: &str = include_str!("config/initial.toml");
+
+/// Everything that can be configured.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) server: ServerConfig,
+    pub(crate) database: PathBuf,
+    pub(crate) extensions: ExtensionsConfig,
+    pub(crate) core: CoreOptions,
+    pub(crate) limits: LimitsConfig,
+}
+
+/// Where the server listens, and how it works and logs.
+#[derive(Debug, Clone)]
+pub(crate) struct ServerConfig {
+    pub(crate) host: IpAddr,
+    pub(crate) port: u16,
+    pub(crate) log_level: LogLevel,
+    pub(crate) log_format: LogFormat,
+    pub(crate) worker_threads: NonZeroUsize,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object in a line.
+    Json,
+}
+
+/// What holds for all extensions.
+#[derive(Debug, Clone)]
+pub(crate) struct ExtensionsConfig {
+    pub(crate) enabled: bool,
+    pub(crate) hooks: HooksOptions,
+    /// Variables that no extension gets unless its manifest lists them.
+    pub(crate) secrets: BTreeSet<String>,
+}
+
+/// What clients are held to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LimitsConfig {
+    pub(crate) request_bytes_max: usize,
+    pub(crate) connections_max: usize,
+    pub(crate) stop_grace: Duration,
+}
+
+/// A configuration that can't be used.
+#[derive(Debug, Error)]
+pub(crate) enum ConfigError {
+    /// The folder was never set up.
+    #[error("Workspace not initialized! There is no {FILE_NAME} in {0}; run `tinybase init` first")]
+    NotInitialized(String),
+    /// The file can't be read.
+    #[error("failed to read {path}")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file holds something that can't be taken.
+    #[error(transparent)]
+    File(#[from] Mistake),
+    /// A variable holds something that can't be taken.
+    #[error("the environment variable {name} {message}")]
+    Variable { name: String, message: String },
+}
+
+impl Config {
+    /// Reads the configuration of a data folder, with this process's environment.
+    pub(crate) fn load(data: &Path) -> Result<Self, ConfigError> {
+        let path = data.join(FILE_NAME);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(ConfigError::NotInitialized(data.display().to_string()));
+            }
+            Err(source) => return Err(ConfigError::Read { path, source }),
+        };
+        Self::read(&text, data, &|name| std::env::var(name).ok())
+    }
+
+    fn read(
+        text: &str,
+        data: &Path,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let file = TomlFile::parse(FILE_NAME, text)?;
+        let root = file.root();
+        let section =
+            |name| Ok::<_, Mistake>(Settings::new(name, root.section(name)?, environment));
+        let server = section("server")?;
+        let database = section("database")?;
+        let extensions = section("extensions")?;
+        let auth = section("auth")?;
+        let limits = section("limits")?;
+        root.finish()?;
+        let config = Self {
+            server: server_config(&server)?,
+            database: data.join(database_path(&database)?),
+            extensions: extensions_config(&extensions)?,
+            core: core_options(&auth, &limits)?,
+            limits: limits_config(&limits)?,
+        };
+        for settings in [&server, &database, &extensions, &auth, &limits] {
+            settings.section().map_or(Ok(()), Section::finish)?;
+        }
+        Ok(config)
+    }
+}
+
+fn server_config(server: &Settings<'_>) -> Result<ServerConfig, ConfigError> {
+    let threads = NonZeroUsize::new(default_threads()).unwrap_or(NonZeroUsize::MIN);
+    Ok(ServerConfig {
+        host: server.parsed("host", host)?.unwrap_or(IpAddr::from([127, 0, 0, 1])),
+        port: server.number("port", 0..=65_535)?.unwrap_or(8000),
+        log_level: server
+            .also("TINYBASE_LOG_LEVEL")
+            .parsed("log_level", log_level)?
+            .unwrap_or(LogLevel::Info),
+        log_format: server
+            .also("TINYBASE_LOG_FORMAT")
+            .parsed("log_format", log_format)?
+            .unwrap_or(LogFormat::Text),
+        worker_threads: server
+            .number::<usize>("worker_threads", 1..=1024)?
+            .and_then(NonZeroUsize::new)
+            .unwrap_or(threads),
+    })
+}
+
+/// Half of the machine: a lone hook call is fastest when the server's runtime stays on few cores,
+/// and password hashing, the database and the extensions need the others.
+fn default_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    (cores / 2).max(1)
+}
+
+fn host(text: &str) -> Result<IpAddr, String> {
+    if text == "localhost" {
+        return Ok(IpAddr::from([127, 0, 0, 1]));
+    }
+    text.parse().map_err(|_| {
+        format!(r#"must be an IP address such as "127.0.0.1" or "0.0.0.0", not {text:?}"#)
+    })
+}
+
+fn log_level(text: &str) -> Result<LogLevel, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "debug" => Ok(LogLevel::Debug),
+        "info" => Ok(LogLevel::Info),
+        "warning" | "warn" => Ok(LogLevel::Warning),
+        "error" | "critical" => Ok(LogLevel::Error),
+        other => Err(choice(other, &["debug", "info", "warning", "error"])),
+    }
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => Err(choice(other, &["text", "json"])),
+    }
+}
+
+fn choice(text: &str, known: &[&str]) -> String {
+    let words = known.join(", ");
+    match nearest(text, known) {
+        Some(near) => format!("must be one of {words}, not {text:?}; did you mean {near:?}?"),
+        None => format!("must be one of {words}, not {text:?}"),
+    }
+}
+
+fn database_path(database: &Settings<'_>) -> Result<PathBuf, ConfigError> {
+    let path = database.parsed("path", |text| Ok(PathBuf::from(text)))?;
+    let url = database.also("TINYBASE_DB_URL").parsed("url", |text| {
+        let path = text.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+        match path {
+            Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
+            _ => {
+                Err(format!(r#"must be a SQLite file such as "sqlite:tinybase.db", not {text:?}"#))
+            }
+        }
+    })?;
+    match (path, url) {
+        (Some(_), Some(_)) => {
+            Err(database.wrong("url", "and path are two names for one thing; keep one"))
+        }
+        (path, url) => Ok(path.or(url).unwrap_or_else(|| PathBuf::from("tinybase.db"))),
+    }
+}
+
+fn extensions_config(extensions: &Settings<'_>) -> Result<ExtensionsConfig, ConfigError> {
+    let usual = HooksOptions::default();
+    let (least, minute, hour) =
+        (Duration::from_millis(1), Duration::from_mins(1), Duration::from_hours(1));
+    let time = |key, usual: Duration, most: Duration| {
+        Ok::<_, ConfigError>(extensions.duration(key, least..=most)?.unwrap_or(usual))
+    };
+    let half_minute = Duration::from_secs(30);
+    let hooks = HooksOptions {
+        before_timeout: time("before_timeout", usual.before_timeout, half_minute)?,
+        chain_budget: time("chain_budget", usual.chain_budget, minute)?,
+        function_timeout: time("function_timeout", usual.function_timeout, hour / 4)?,
+        after_timeout: time("after_timeout", usual.after_timeout, hour / 4)?,
+        attempts_max: extensions.number("attempts_max", 1..=100)?.unwrap_or(usual.attempts_max),
+        retry_min: time("retry_min", usual.retry_min, hour)?,
+        retry_max: time("retry_max", usual.retry_max, hour * 24)?,
+        ..usual
+    };
+    if hooks.retry_min > hooks.retry_max {
+        return Err(extensions.wrong("retry_min", "is longer than retry_max"));
+    }
+    Ok(ExtensionsConfig {
+        enabled: extensions.truth("enabled")?.unwrap_or(true),
+        hooks,
+        secrets: extensions.words("secrets")?.unwrap_or_default().into_iter().collect(),
+    })
+}
+
+fn core_options(auth: &Settings<'_>, limits: &Settings<'_>) -> Result<CoreOptions, ConfigError> {
+    let usual = CoreOptions::default();
+    Ok(CoreOptions {
+        public_registration: auth
+            .truth("public_registration")?
+            .unwrap_or(usual.public_registration),
+        record_bytes_max: limits
+            .number("record_bytes_max", 1 << 10..=1 << 26)?
+            .unwrap_or(usual.record_bytes_max),
+        function_input_max: limits
+            .number("function_input_bytes_max", 1 << 10..=1 << 30)?
+            .unwrap_or(usual.function_input_max),
+        ..usual
+    })
+}
+
+fn limits_config(limits: &Settings<'_>) -> Result<LimitsConfig, ConfigError> {
+    let grace = Duration::ZERO..=Duration::from_mins(10);
+    Ok(LimitsConfig {
+        request_bytes_max: limits
+            .number("request_bytes_max", 1 << 10..=1 << 30)?
+            .unwrap_or(12 << 20),
+        connections_max: limits.number("connections_max", 1..=1_000_000)?.unwrap_or(10_000),
+        stop_grace: limits.duration("stop_grace", grace)?.unwrap_or(Duration::from_secs(10)),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! What wins, and what is refused with which words.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tinybase_model::LogLevel;
+
+use super::{Config, ConfigError, INITIAL, LogFormat};
+
+fn read(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let variable = |name: &str| {
+        environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+    };
+    Config::read(text, Path::new("/data"), &variable)
+}
+
+fn refusal(text: &str, environment: &[(&str, &str)]) -> String {
+    read(text, environment).expect_err("refused").to_string()
+}
+
+#[test]
+fn an_empty_file_and_the_initial_one_mean_the_defaults() {
+    for text in ["", INITIAL] {
+        let config = read(text, &[]).expect("valid");
+        assert_eq!(config.server.host.to_string(), "127.0.0.1");
+        assert_eq!(config.server.port, 8000);
+        assert_eq!(config.server.log_level, LogLevel::Info);
+        assert_eq!(config.server.log_format, LogFormat::Text);
+        assert_eq!(config.database, Path::new("/data/tinybase.db"));
+        assert!(config.extensions.enabled);
+        assert!(config.core.public_registration);
+    }
+}
+
+#[test]
+fn what_the_initial_file_shows_as_defaults_are_the_defaults() {
+    let uncommented: String = INITIAL
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(key) if key.contains(" = ") && !key.starts_with("worker_threads") => key,
+            _ => line,
+        })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let (shown, usual) = (read(&uncommented, &[]).expect("valid"), read("", &[]).expect("valid"));
+    assert_eq!(format!("{shown:?}"), format!("{usual:?}"));
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
+    let text =
+        "[server]\nport = 9000\nlog_level = \"debug\"\n[extensions]\nbefore_timeout = \"2s\"";
+    let config = read(text, &[]).expect("valid");
+    assert_eq!((config.server.port, config.server.log_level), (9000, LogLevel::Debug));
+    assert_eq!(config.extensions.hooks.before_timeout, Duration::from_secs(2));
+    let config = read(
+        text,
+        &[
+            ("TINYBASE_SERVER_PORT", "9001"),
+            ("TINYBASE_LOG_LEVEL", "error"),
+            ("TINYBASE_SERVER_HOST", "0.0.0.0"),
+            ("TINYBASE_DB_URL", "sqlite:///other.db"),
+            ("TINYBASE_EXTENSIONS_ENABLED", "false"),
+            ("TINYBASE_EXTENSIONS_SECRETS", "A_KEY, B_KEY"),
+        ],
+    )
+    .expect("valid");
+    assert_eq!((config.server.port, config.server.log_level), (9001, LogLevel::Error));
+    assert_eq!(config.server.host.to_string(), "0.0.0.0");
+    assert_eq!(config.database, Path::new("/other.db"));
+    assert!(!config.extensions.enabled);
+    assert!(config.extensions.secrets.contains("B_KEY"));
+}
+
+#[test]
+fn a_misspelt_key_names_the_nearest_and_its_line() {
+    assert_eq!(
+        refusal("[server]\nlog_levle = \"debug\"", &[]),
+        r#"tinybase.toml, line 2: unknown key "log_levle" in [server]; did you mean "log_level"?"#
+    );
+    assert_eq!(
+        refusal("[sever]\nport = 1", &[]),
+        r#"tinybase.toml, line 1: unknown key "sever" at the top of the file; did you mean "server"?"#
+    );
+}
+
+#[test]
+fn a_bad_value_says_where_it_came_from() {
+    assert_eq!(
+        refusal("[server]\n\nport = 99999", &[]),
+        "tinybase.toml, line 3: port must be between 0 and 65535, not 99999"
+    );
+    assert_eq!(
+        refusal("", &[("TINYBASE_SERVER_PORT", "http")]),
+        "the environment variable TINYBASE_SERVER_PORT must be a whole number, not \"http\""
+    );
+    assert_eq!(
+        refusal("", &[("TINYBASE_LOG_LEVEL", "debgu")]),
+        "the environment variable TINYBASE_LOG_LEVEL must be one of debug, info, warning, error, \
+         not \"debgu\"; did you mean \"debug\"?"
+    );
+    assert_eq!(
+        refusal("[server]\nhost = \"my-host\"", &[]),
+        "tinybase.toml, line 2: host must be an IP address such as \"127.0.0.1\" or \"0.0.0.0\", \
+         not \"my-host\""
+    );
+    assert_eq!(
+        refusal("[database]\nurl = \"postgres://x/y\"", &[]),
+        "tinybase.toml, line 2: url must be a SQLite file such as \"sqlite:tinybase.db\", not \
+         \"postgres://x/y\""
+    );
+    assert_eq!(
+        refusal("[extensions]\nretry_min = \"1h\"", &[]),
+        "tinybase.toml, line 2: retry_min is longer than retry_max"
+    );
+}
