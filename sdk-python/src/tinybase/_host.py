@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     ConditionRow = tuple[str, str, str]
     # field, whether the largest comes first
     SortRow = tuple[str, bool]
+    # collection, conditions, order
+    QueryRow = tuple[str, list[ConditionRow], list[SortRow]]
 
     Scope = Invocation | None
 
@@ -30,9 +32,7 @@ if TYPE_CHECKING:
         def list_records(
             self,
             scope: Scope,
-            collection: str,
-            conditions: list[ConditionRow],
-            sort: list[SortRow],
+            query: QueryRow,
             page: tuple[int, str],
         ) -> tuple[list[RecordRow], str]: ...
         def create_record(

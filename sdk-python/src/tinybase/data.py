@@ -119,9 +119,8 @@ class Records(_Access):
         token = ""
         while limit is None or limit > 0:
             size = _PAGE_MAX if limit is None else min(limit, _PAGE_MAX)
-            rows, token = self._host.list_records(
-                self._scope, collection or "", conditions, sort, (size, token)
-            )
+            query = (collection or "", conditions, sort)
+            rows, token = self._host.list_records(self._scope, query, (size, token))
             yield from map(_record, rows)
             limit = None if limit is None else limit - len(rows)
             if not token:

@@ -60,7 +60,7 @@ def _records(host: Host, scope: Scope, query: Query) -> Iterator[SQLModel]:
     skip, left, token = query.offset, query.limit, ""
     while left is None or left > 0:
         size = _PAGE_MAX if left is None else min(_PAGE_MAX, left + skip)
-        page, token = host.list_records(scope, "", conditions, query.order, (size, token))
+        page, token = host.list_records(scope, ("", conditions, query.order), (size, token))
         wanted = page[skip:] if left is None else page[skip : skip + left]
         skip = max(0, skip - len(page))
         left = None if left is None else left - len(wanted)

@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from tinybase._host import (
         CallRow,
         CollectionRow,
-        ConditionRow,
+        QueryRow,
         RecordRow,
         Scope,
-        SortRow,
         UserRow,
     )
 
@@ -123,11 +122,10 @@ class FakeServer:
     def list_records(
         self,
         scope: Scope,
-        collection: str,
-        conditions: list[ConditionRow],
-        sort: list[SortRow],
+        query: QueryRow,
         page: tuple[int, str],
     ) -> tuple[list[RecordRow], str]:
+        collection, conditions, sort = query
         found = [it for it in self.records.values() if collection in ("", it.collection)]
         for field, how, value in conditions:
             wanted = _json.loads(value)

@@ -1,0 +1,77 @@
+//! What Python registers: the protocol's message, and what to call for each name.
+
+use std::collections::HashMap;
+
+use pyo3::prelude::*;
+use tinybase_sdk::client::v1;
+
+use crate::pace::Pace;
+
+/// See `HookTuple` in `_native.pyi`.
+pub(crate) type Hook = (String, i32, String, String, String, i32, u32, bool, Py<PyAny>, bool);
+/// See `FunctionTuple` in `_native.pyi`.
+pub(crate) type Function = (String, String, i32, String, String, Vec<String>, u32, Py<PyAny>, bool);
+
+/// What to call for invocations of one name.
+#[derive(Debug)]
+pub(crate) struct Handler {
+    pub(crate) entry: Py<PyAny>,
+    pub(crate) is_async: bool,
+    pub(crate) pace: Pace,
+}
+
+impl Handler {
+    fn new(entry: Py<PyAny>, is_async: bool) -> Self {
+        Self { entry, is_async, pace: Pace::default() }
+    }
+}
+
+/// All handlers by name.
+#[derive(Debug, Default)]
+pub(crate) struct Handlers {
+    hooks: HashMap<String, Handler>,
+    functions: HashMap<String, Handler>,
+}
+
+impl Handlers {
+    /// The handler for an invocation, if there is one.
+    pub(crate) fn find(&self, invocation: &v1::Invocation) -> Option<&Handler> {
+        let names =
+            if invocation.event == "function.invoke" { &self.functions } else { &self.hooks };
+        names.get(&invocation.handler)
+    }
+}
+
+/// Splits what Python registers.
+pub(crate) fn read(hooks: Vec<Hook>, functions: Vec<Function>) -> (v1::Register, Handlers) {
+    let mut register = v1::Register::default();
+    let mut handlers = Handlers::default();
+    for hook in hooks {
+        let (event, phase, collection, function, handler, priority, timeout_ms, reentrant, ..) =
+            &hook;
+        register.hooks.push(v1::HookBinding {
+            event: event.clone(),
+            phase: *phase,
+            collection: collection.clone(),
+            function: function.clone(),
+            handler: handler.clone(),
+            priority: *priority,
+            timeout_ms: *timeout_ms,
+            reentrant: *reentrant,
+        });
+        handlers.hooks.insert(hook.4, Handler::new(hook.8, hook.9));
+    }
+    for (name, description, auth, input, output, tags, timeout_ms, entry, is_async) in functions {
+        handlers.functions.insert(name.clone(), Handler::new(entry, is_async));
+        register.functions.push(v1::FunctionBinding {
+            name,
+            description,
+            auth,
+            input_schema: input.into_bytes().into(),
+            output_schema: output.into_bytes().into(),
+            tags,
+            timeout_ms,
+        });
+    }
+    (register, handlers)
+}
