@@ -1,1 +1,210 @@
+//! Every statement prepares against the migrated schema.
 
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use sqlx::{Executor, SqliteConnection, Statement};
+use tinybase_model::{CollectionId, Comparison, Condition, RecordId, SortKey, UserId};
+
+use super::TestStore;
+use crate::filter::explain;
+use crate::write::Write;
+use crate::{
+    NewEvent, PageStart, RecordQuery, Scope, StoreError, call_log, collection, creation, delivery,
+    event, record, store, token, user, value,
+};
+
+macro_rules! statements {
+    ($($module:ident::$name:ident),* $(,)?) => {
+        &[$((stringify!($name), $module::$name)),*]
+    };
+}
+
+const STATEMENTS: &[(&str, &str)] = statements![
+    call_log::START_CALL,
+    call_log::FINISH_CALL,
+    call_log::RUNNING_CALLS,
+    call_log::CALL_BY_ID,
+    call_log::CALLS,
+    call_log::COUNT_CALLS,
+    call_log::CALL_COUNTS,
+    collection::INSERT_COLLECTION,
+    collection::COLLECTION_BY_NAME,
+    collection::COLLECTIONS,
+    collection::UPDATE_COLLECTION,
+    collection::LOG_DELETED_RECORDS,
+    collection::DELETE_RECORDS,
+    collection::DELETE_COLLECTION,
+    creation::INSERT_RECORDS,
+    creation::FIND_RECORDS,
+    delivery::INSERT_SUBSCRIPTION,
+    delivery::CURSOR,
+    delivery::PARKED,
+    delivery::UNSUBSCRIBE,
+    delivery::ADVANCE,
+    delivery::PARK,
+    delivery::UNPARK,
+    delivery::BURY,
+    delivery::DEAD_LETTERS,
+    event::APPEND_EVENTS,
+    event::HEAD,
+    event::READ_EVENTS,
+    event::READ_EVENT,
+    event::CLEAN_UP_EVENTS,
+    record::RECORD_BY_ID,
+    record::UPDATE_RECORD,
+    record::DELETE_RECORD,
+    store::INSTANCE_ID,
+    token::INSERT_TOKEN,
+    token::ACCESS_TOKEN,
+    token::TOKEN_FOR_ROTATION,
+    token::USE_UP_TOKEN,
+    token::REVOKE_FAMILY,
+    token::REVOKE_USER,
+    token::CLEAN_UP_TOKENS,
+    user::INSERT_USER,
+    user::USER_BY_ID,
+    user::USER_BY_EMAIL,
+    value::VALUE,
+    value::REPLACE_VALUE,
+    value::INSERT_VALUE,
+    value::DELETE_VALUE,
+];
+
+struct PrepareAll;
+
+impl Write for PrepareAll {
+    type Output = ();
+
+    async fn apply(
+        &self,
+        connection: &mut SqliteConnection,
+        _: &mut Vec<NewEvent>,
+    ) -> Result<(), StoreError> {
+        for (name, sql) in STATEMENTS {
+            let prepared = (&mut *connection).prepare(sqlx::SqlStr::from_static(sql)).await;
+            assert!(prepared.is_ok(), "{name}: {:?}", prepared.map(|p| p.columns().len()).err());
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn sql_prepares() {
+    let test = TestStore::open().await;
+    test.store.write(PrepareAll).await.expect("every statement prepares");
+}
+
+/// The names of constants in this crate's source that are text: all of them are SQL.
+fn names_in_source() -> BTreeSet<String> {
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(source).expect("the source") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        for line in std::fs::read_to_string(path).expect("a source file").lines() {
+            let constant = line.trim().strip_prefix("pub(crate) const ");
+            if let Some((name, _)) = constant.and_then(|rest| rest.split_once(": &str =")) {
+                names.insert(name.to_owned());
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn every_statement_of_the_source_is_in_the_list() {
+    let listed: BTreeSet<_> = STATEMENTS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(listed, names_in_source());
+}
+
+fn every_condition() -> Vec<Condition> {
+    let fields = [
+        ("id", json!(RecordId::generate())),
+        ("collection_id", json!(CollectionId::generate())),
+        ("owner_id", json!(null)),
+        ("created_at", json!("2026-01-02T03:04:05Z")),
+        ("updated_at", json!("2026-01-02T03:04:05+01:00")),
+        ("data.a", json!(1)),
+        ("data.a.b-c", json!(1.5)),
+        ("data.ä", json!("'; drop table users; --")),
+        ("data._", json!(true)),
+        ("data.0", json!({"a": [1]})),
+    ];
+    let comparisons = [
+        Comparison::Equal,
+        Comparison::NotEqual,
+        Comparison::Less,
+        Comparison::LessOrEqual,
+        Comparison::Greater,
+        Comparison::GreaterOrEqual,
+        Comparison::In,
+    ];
+    let mut conditions = Vec::new();
+    for (field, value) in fields {
+        for comparison in comparisons {
+            let value = match comparison {
+                Comparison::In => json!([value, null]),
+                Comparison::Equal
+                | Comparison::NotEqual
+                | Comparison::Less
+                | Comparison::LessOrEqual
+                | Comparison::Greater
+                | Comparison::GreaterOrEqual => value.clone(),
+            };
+            conditions.push(Condition { field: field.to_owned(), comparison, value });
+        }
+    }
+    conditions
+}
+
+#[tokio::test]
+async fn every_list_that_can_be_asked_for_prepares() {
+    let test = TestStore::open().await;
+    let (collection, owner) = (CollectionId::generate(), UserId::generate());
+    let scopes = [
+        Scope::Collection(collection),
+        Scope::Owned(collection, owner),
+        Scope::Everything,
+        Scope::Several { full: vec![collection], owned: vec![collection], owner: Some(owner) },
+        Scope::Several { full: Vec::new(), owned: Vec::new(), owner: None },
+    ];
+    let sorts = ["id", "collection_id", "owner_id", "created_at", "updated_at", "data.a.b"];
+    for scope in scopes {
+        for descending in [false, true] {
+            let sort = sorts.map(|field| SortKey { field: field.to_owned(), descending });
+            let query = RecordQuery {
+                scope: scope.clone(),
+                conditions: every_condition(),
+                sort: sort.to_vec(),
+                from: PageStart::Offset(3),
+                limit: 5,
+            };
+            assert!(test.store.list_records(&query).await.expect("a list").is_empty());
+        }
+        let total = test.store.count_records(&scope, &every_condition()).await;
+        assert_eq!(total.expect("a count"), 0);
+    }
+}
+
+#[tokio::test]
+async fn the_usual_lists_use_an_index() {
+    let test = TestStore::open().await;
+    let (collection, owner) = (CollectionId::generate(), UserId::generate());
+    let newest_first = vec![SortKey { field: "created_at".to_owned(), descending: true }];
+    let lists = [
+        (Scope::Collection(collection), Vec::new(), "records_by_collection"),
+        (Scope::Collection(collection), newest_first.clone(), "records_by_collection"),
+        (Scope::Owned(collection, owner), newest_first, "records_by_owner"),
+        (Scope::Everything, Vec::new(), "sqlite_autoindex_records_1"),
+    ];
+    for (scope, sort, index) in lists {
+        let from = PageStart::After(RecordId::generate());
+        let query = RecordQuery { scope, conditions: Vec::new(), sort, from, limit: 5 };
+        let plan = explain(&test.store, &query).await;
+        assert!(plan.contains(index), "{query:?}\n{plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{query:?}\n{plan}");
+    }
+}
