@@ -94,12 +94,13 @@ struct SessionReader {
     features: Features,
     pings: u64,
     pongs: u64,
+    beat_at: Instant,
 }
 
 impl SessionReader {
     fn new(seat: Arc<Seat>, slot: SlotId, options: Arc<WireOptions>) -> Self {
-        let features = Features::default();
-        Self { seat, slot, options, greeted: false, features, pings: 0, pongs: 0 }
+        let (features, beat_at) = (Features::default(), Instant::now());
+        Self { seat, slot, options, greeted: false, features, pings: 0, pongs: 0, beat_at }
     }
 
     /// Takes the parts of a frame in the order of their numbers.
@@ -132,6 +133,12 @@ impl SessionReader {
     fn beat(&mut self) -> Result<(), Refusal> {
         let core = &self.seat.core;
         let timeout = core.limits().heartbeat_timeout;
+        let since_beat = std::mem::replace(&mut self.beat_at, Instant::now()).elapsed();
+        let away = (core.limits().heartbeat_interval * 3).max(timeout / 2);
+        if since_beat >= away {
+            // The server itself was stopped or starved: the silence was its own.
+            core.hear();
+        }
         let silence = core.desk().heard_at.elapsed();
         if silence >= timeout {
             return Err(Refusal::unavailable(format!(
