@@ -21,12 +21,33 @@ pub(crate) struct Board<S> {
     changes: Arc<watch::Sender<u64>>,
     bindings: Bindings,
     last_crash: Option<CrashReport>,
+    run: RunFacts,
+}
+
+/// What is remembered of the latest process.
+#[derive(Debug)]
+struct RunFacts {
+    version: String,
+    held_at_end: u32,
 }
 
 impl<S> Board<S> {
     /// A board for an entry; `changes` counts the changes of all extensions.
     pub(crate) fn new(entry: Arc<Entry<S>>, changes: Arc<watch::Sender<u64>>) -> Self {
-        Self { entry, changes, bindings: Bindings::default(), last_crash: None }
+        let version = entry.status.borrow().version.clone();
+        let run = RunFacts { version, held_at_end: 0 };
+        Self { entry, changes, bindings: Bindings::default(), last_crash: None, run }
+    }
+
+    /// A process of that version is about to be started.
+    pub(crate) fn begin_run(&mut self, version: &str) {
+        self.entry.log.begin_run();
+        self.run = RunFacts { version: version.to_owned(), held_at_end: 0 };
+    }
+
+    /// The process is gone, with so much work in its hands.
+    pub(crate) fn end_run(&mut self, held: u32) {
+        self.run.held_at_end = held;
     }
 
     /// What it is about.
@@ -40,7 +61,7 @@ impl<S> Board<S> {
     }
 
     /// Writes the report of a process that is gone, with its last words.
-    pub(crate) fn report(&mut self, failure: &Failure, version: &str, in_flight: u32) {
+    pub(crate) fn report(&mut self, failure: &Failure) {
         let last_lines = match failure {
             Failure::NotStarted(_) => Vec::new(),
             Failure::EndedBeforeHello(_)
@@ -64,12 +85,18 @@ impl<S> Board<S> {
             }
             None => failure.to_string(),
         };
-        let (at, version) = (Timestamp::now(), version.to_owned());
-        self.last_crash = Some(CrashReport { at, version, reason, last_lines, in_flight });
+        let RunFacts { version, held_at_end: in_flight } = &self.run;
+        self.last_crash = Some(CrashReport {
+            at: Timestamp::now(),
+            version: version.clone(),
+            reason,
+            last_lines,
+            in_flight: *in_flight,
+        });
     }
 
     /// Shows the state, if it differs from what is shown.
-    pub(crate) fn publish(&self, lifecycle: &Lifecycle, version: &str, pid: Option<u32>) {
+    pub(crate) fn publish(&self, lifecycle: &Lifecycle, pid: Option<u32>) {
         let state = lifecycle.state();
         let reason = lifecycle.reason(self.last_crash.as_ref().map(|crash| crash.reason.as_str()));
         let changed = self.entry.status.send_if_modified(|status| {
@@ -78,7 +105,7 @@ impl<S> Board<S> {
                 next.since = Timestamp::now();
             }
             (next.state, next.reason, next.pid) = (state, reason.clone(), pid);
-            version.clone_into(&mut next.version);
+            next.version.clone_from(&self.run.version);
             next.restarts = lifecycle.restarts();
             next.hooks.clone_from(&self.bindings.hooks);
             next.functions.clone_from(&self.bindings.functions);

@@ -1,19 +1,21 @@
 //! Keeps one guard process alive, which ends what is left of the extensions if the server is
 //! killed (see [`crate::shim`]).
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::process::watch;
 use crate::shim::GUARD;
 use crate::spawner::{Spawner, shim_command};
 
-/// How long to wait before a guard that went away is replaced.
-const REPLACE_DELAY: Duration = Duration::from_secs(1);
+/// How long to wait before a guard that went away is replaced: twice as long each time.
+const DELAY_MIN: Duration = Duration::from_secs(1);
+const DELAY_MAX: Duration = Duration::from_mins(1);
 /// How long a guard may take to see that it isn't needed any more.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
@@ -31,6 +33,7 @@ pub(crate) struct GuardKeeper {
 impl GuardKeeper {
     /// Keeps a guard running until it is stopped.
     pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut delay = DELAY_MIN;
         while !stop.is_cancelled() {
             if let Err(error) = self.watch_one(&stop).await {
                 tracing::warn!(
@@ -41,12 +44,12 @@ impl GuardKeeper {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = sleep(REPLACE_DELAY) => {}
+                () = sleep(delay) => delay = (delay * 2).min(DELAY_MAX),
             }
         }
     }
 
-    async fn watch_one(&self, stop: &CancellationToken) -> std::io::Result<()> {
+    async fn watch_one(&self, stop: &CancellationToken) -> io::Result<()> {
         let mut command = shim_command(&self.shim, GUARD);
         command
             .arg(&self.roster)
@@ -58,18 +61,23 @@ impl GuardKeeper {
         let mut guard = Guard { child: Some(child), spawner: self.spawner.clone() };
         let Some(child) = &mut guard.child else { return Ok(()) };
         let ended = watch(child)?;
-        tokio::select! {
-            () = stop.cancelled() => {
-                // The end of its input ends it.
-                drop(child.stdin.take());
-                let _ = tokio::time::timeout(END_LIMIT, ended.readable()).await;
-            }
-            _ = ended.readable() => {}
+        let asked = tokio::select! {
+            () = stop.cancelled() => true,
+            _ = ended.readable() => false,
+        };
+        if asked {
+            // The end of its input ends it.
+            drop(child.stdin.take());
+            let _ = timeout(END_LIMIT, ended.readable()).await;
         }
-        if let Ok(Some(_)) = child.try_wait() {
+        let status = child.try_wait()?;
+        if status.is_some() {
             guard.child = None;
         }
-        Ok(())
+        match status {
+            Some(status) if !asked => Err(io::Error::other(format!("it ended: {status}"))),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 

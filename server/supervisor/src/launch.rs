@@ -131,6 +131,8 @@ fn link_socket(folder: &Path, socket: &Path) -> io::Result<()> {
         return Ok(());
     }
     let draft = folder.join(format!(".{SOCKET_LINK}.{}", std::process::id()));
+    // A server that died may have left it.
+    let _ = std::fs::remove_file(&draft);
     symlink(socket, &draft)?;
     std::fs::rename(&draft, &link).inspect_err(|_| drop(std::fs::remove_file(&draft)))
 }

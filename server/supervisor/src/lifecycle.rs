@@ -18,7 +18,7 @@ use self::backoff::Restarts;
 use crate::failure::{Exit, Failure, HandshakeFault, Span};
 
 /// How long a process whose session is over may take to exit by itself before SIGTERM.
-pub(crate) const DEPARTURE_GRACE: Duration = Duration::from_millis(500);
+pub(crate) const DEPARTURE_GRACE: Duration = Duration::from_secs(1);
 /// How much longer than the start timeout a handshake may take before it is given up: startup
 /// hooks get their time even if the process was late.
 pub(crate) const START_SLACK: Duration = Duration::from_secs(2);

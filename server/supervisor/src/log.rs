@@ -61,15 +61,9 @@ impl Log {
 
     /// Takes a line of standard output or standard error.
     pub(crate) fn take_output(&self, source: LogSource, bytes: &[u8]) {
-        let now = Instant::now();
-        let report = {
-            let mut inner = self.lock();
-            if !inner.rate.admit(bytes.len(), now) {
-                return self.keep(inner.rate.report(now));
-            }
-            inner.rate.report(now)
-        };
-        self.keep(report);
+        if !self.admit(bytes.len()) {
+            return;
+        }
         self.keep_line(LogLine {
             at: Timestamp::now(),
             level: LogLevel::Info,
@@ -85,13 +79,7 @@ impl Log {
     pub(crate) fn take_written(&self, written: Vec<LogLine>) -> u32 {
         let mut dropped = 0_u32;
         for line in written.into_iter().filter(|line| line.level >= self.level) {
-            let now = Instant::now();
-            let (admitted, report) = {
-                let mut inner = self.lock();
-                (inner.rate.admit(line.message.len(), now), inner.rate.report(now))
-            };
-            self.keep(report);
-            if admitted {
+            if self.admit(line.message.len()) {
                 for part in lines::split_message(line) {
                     self.keep_line(part);
                 }
@@ -138,6 +126,17 @@ impl Log {
     /// The last lines of this process's standard error, oldest first.
     pub(crate) fn last_words(&self) -> Vec<String> {
         self.lock().ring.last_words()
+    }
+
+    /// Whether a line of that length may pass. Tells how much didn't, if that is due.
+    fn admit(&self, bytes: usize) -> bool {
+        let now = Instant::now();
+        let (admitted, report) = {
+            let mut inner = self.lock();
+            (inner.rate.admit(bytes, now), inner.rate.report(now))
+        };
+        self.keep(report);
+        admitted
     }
 
     fn keep(&self, report: Option<String>) {

@@ -51,8 +51,6 @@ struct Clock {
     timer: Option<(Timer, Instant)>,
     /// When a final stop is over, whatever the process does.
     closing: Option<Instant>,
-    /// What the last process held when it went away.
-    held_at_end: u32,
 }
 
 /// What a task of the owner's ended with.
@@ -75,7 +73,7 @@ impl<W: World> Owner<W> {
         health: HealthPolicy,
     ) -> Self {
         let lifecycle = Lifecycle::new(spec.policy, health);
-        let clock = Clock { began: Instant::now(), timer: None, closing: None, held_at_end: 0 };
+        let clock = Clock { began: Instant::now(), timer: None, closing: None };
         let (tasks, waiters) = (JoinSet::new(), Vec::new());
         Self { world, board, spec, lifecycle, active: None, tasks, clock, waiters }
     }
@@ -178,7 +176,7 @@ impl<W: World> Owner<W> {
                 self.clock.timer = None;
                 self.board.entry().live.store(None);
                 let exit = active.process.reap().await;
-                self.clock.held_at_end = active.live.map_or(0, |live| live.held_at_end());
+                self.board.end_run(active.live.map_or(0, |live| live.held_at_end()));
                 self.advance(Event::Exited(run, exit)).await;
             }
         }
@@ -223,15 +221,14 @@ impl<W: World> Owner<W> {
     fn show(&mut self, effects: &[Effect]) {
         for effect in effects {
             if let Effect::Report(failure) = effect {
-                let held = std::mem::take(&mut self.clock.held_at_end);
-                self.board.report(failure, &self.spec.version, held);
+                self.board.report(failure);
             }
         }
         let active = self.active.as_ref();
         let live = active.and_then(|active| active.live.clone());
         self.board.entry().live.store(live.filter(|_| self.lifecycle.takes_work()));
         let pid = active.map(|active| active.process.pid());
-        self.board.publish(&self.lifecycle, &self.spec.version, pid);
+        self.board.publish(&self.lifecycle, pid);
         if self.active.is_none() {
             for waiter in self.waiters.drain(..) {
                 // Whoever asked may not wait any more.
@@ -273,7 +270,7 @@ impl<W: World> Owner<W> {
 
     async fn spawn(&mut self, run: Run) -> Event {
         let log = Arc::clone(&self.board.entry().log);
-        log.begin_run();
+        self.board.begin_run(&self.spec.version);
         match self.world.launch(&self.spec, &log).await {
             Ok(Launched { process, handshake }) => {
                 let pid = process.pid();

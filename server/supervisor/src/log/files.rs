@@ -208,3 +208,72 @@ impl Open {
         self.file.write_all(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use tinybase_model::{LogLevel, LogSource};
+
+    use super::*;
+
+    fn line(message: &str) -> LogLine {
+        LogLine {
+            at: Timestamp::UNIX_EPOCH,
+            level: LogLevel::Info,
+            source: LogSource::Stdout,
+            logger: None,
+            invocation_id: None,
+            message: message.to_owned(),
+        }
+    }
+
+    fn opened() -> (tempfile::TempDir, LogFiles, LogFile) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = LogFiles::open(&folder.path().join("logs")).expect("a log folder");
+        let file = files.file(&"audit".parse().expect("a name"));
+        (folder, files, file)
+    }
+
+    #[tokio::test]
+    async fn a_full_file_is_set_aside_once() {
+        let (folder, files, file) = opened();
+        let long = line(&"x".repeat(60_000));
+        for _ in 0..400 {
+            file.append(&long);
+            files.flush().await;
+        }
+        let size = |name: &str| {
+            let path = folder.path().join("logs").join(name);
+            path.metadata().expect("a file").len()
+        };
+        assert!(size("audit.log.1") > FILE_BYTES_MAX);
+        assert!(size("audit.log") <= FILE_BYTES_MAX + 61_000);
+        let found = std::fs::read_dir(folder.path().join("logs")).expect("a folder").count();
+        assert_eq!(found, 2);
+    }
+
+    #[tokio::test]
+    async fn what_a_full_queue_loses_is_counted_in_the_file() {
+        let (_folder, files, file) = opened();
+        files.queued_bytes.store(QUEUE_BYTES_MAX, Ordering::Relaxed);
+        file.append(&line("lost"));
+        file.append(&line("lost too"));
+        files.queued_bytes.store(0, Ordering::Relaxed);
+        file.append(&line("kept"));
+        files.flush().await;
+        let messages: Vec<String> = file.read_end().into_iter().map(|line| line.message).collect();
+        let gap = "2 lines are missing here: the log could not be written";
+        assert_eq!(messages, [gap, "kept"]);
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_opened_again_goes_on_where_it_was() {
+        let (_folder, files, file) = opened();
+        file.append(&line("before"));
+        files.flush().await;
+        let again = files.file(&"audit".parse().expect("a name"));
+        again.append(&line("after"));
+        files.flush().await;
+        assert_eq!(again.read_end(), [line("before"), line("after")]);
+    }
+}
