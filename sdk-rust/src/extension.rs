@@ -45,7 +45,9 @@ impl fmt::Debug for Extension {
 #[non_exhaustive]
 pub enum SetupError {
     /// Two hooks were given the same name.
-    #[error("two hooks are named {name:?}; give each a name of its own")]
+    #[error(
+        "two hooks are named {name:?}; give one a name of its own with `.hook(Hook::….named(…))`"
+    )]
     DuplicateHook {
         /// The name.
         name: String,

@@ -1,33 +1,4 @@
-//! Write `TinyBase` extensions in Rust.
-//!
-//! ```no_run
-//! use tinybase_sdk::prelude::*;
-//!
-//! #[derive(Deserialize)]
-//! struct Order { email: String }
-//! #[derive(Deserialize, JsonSchema)]
-//! struct Greet { name: String }
-//! #[derive(Serialize, JsonSchema)]
-//! struct Greeting { message: String }
-//!
-//! async fn greet(_ctx: Context, input: Greet) -> Result<Greeting> {
-//!     Ok(Greeting { message: format!("Hello {}", input.name) })
-//! }
-//!
-//! fn main() -> ExitCode {
-//!     Extension::new("hello")
-//!         .on_record_create("orders", |_ctx, event: RecordCreate<Order>| async move {
-//!             println!("new order {} of {}", event.record_id, event.data.email);
-//!             Ok(())
-//!         })
-//!         .function("greet", greet)
-//!         .main()
-//! }
-//! ```
-//!
-//! [`Extension`] takes handlers, [`Context`] is what they know and their way to call the server,
-//! [`Error`] and [`reject`] are how they say no, [`testing`] runs them without a server.
-//! [`client`] is the protocol beneath, for other SDKs to build on.
+#![doc = include_str!("../README.md")]
 
 pub mod client;
 pub mod log;
