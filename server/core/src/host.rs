@@ -4,12 +4,12 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use thiserror::Error;
 use tinybase_model::{
-    CallSummary, Cause, Collection, ExtensionName, JsonBytes, ListRecords, Permissions, Record,
-    RecordId, RecordPage, User, UserId,
+    CallSummary, Cause, Collection, ExtensionName, Identity, JsonBytes, ListRecords, Permissions,
+    Record, RecordId, RecordPage, User, UserId,
 };
 use tinybase_store::{CallStatus, PageStart, RecordQuery, Scope, StoreError, ValueStored};
 
-use crate::access::{Actor, Granted, Operation, authorize, authorize_user};
+use crate::access::{Actor, Granted, Operation, authorize, authorize_admin, authorize_user};
 use crate::acting::Acting;
 use crate::capability::Capabilities;
 use crate::function::FunctionError;
@@ -127,7 +127,10 @@ impl Host<'_> {
         data: &JsonBytes,
         owner_id: Option<UserId>,
     ) -> Result<Record, RecordError> {
-        let owner_id = owner_id.or_else(|| self.cause.identity.user_id());
+        let owner_id = match owner_id {
+            Some(owner) => Some(self.check_owner(owner).await?),
+            None => self.cause.identity.user_id(),
+        };
         let data = object(data)?;
         let created = self.core.create_record(self.acting(), collection, data, owner_id).await?;
         Ok(created.value)
@@ -206,6 +209,22 @@ impl Host<'_> {
     pub async fn delete_value(&self, key: &str) -> Result<(), ValueError> {
         check_key(key)?;
         Ok(self.core.inner.store.delete_value(self.capabilities.extension(), key).await?)
+    }
+
+    /// Whether a new record may belong to a user: nobody gives records to others but an
+    /// administrator, or an extension on its own behalf.
+    async fn check_owner(&self, owner: UserId) -> Result<UserId, RecordError> {
+        let identity = &self.cause.identity;
+        if identity.user_id() == Some(owner) {
+            return Ok(owner);
+        }
+        if !matches!(identity, Identity::Extension(_)) {
+            authorize_admin(identity)?;
+        }
+        match self.core.inner.store.user(owner).await? {
+            Some(_) => Ok(owner),
+            None => Err(RecordError::Invalid(vec![violation("/owner_id", "is no user")])),
+        }
     }
 
     /// Which records may be listed.

@@ -6,6 +6,7 @@ mod acting;
 mod capability;
 mod collection;
 mod core;
+mod credentials;
 mod event_log;
 mod extension_admin;
 mod field;

@@ -1,1 +1,187 @@
+//! The core over a real database and extensions that the tests play.
 
+mod access;
+mod collections;
+mod functions;
+mod hosts;
+mod records;
+mod users;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+use tinybase_hooks::RegisteredFunction;
+use tinybase_model::{
+    Cause, Event, EventKind, ExtensionName, FunctionAuth, FunctionBinding, FunctionEvent, Identity,
+    JsonBytes, Outcome, Position, Rejection, User, UserId,
+};
+use tinybase_store::{Store, StoreOptions};
+
+use crate::{Approved, CallFailure, Core, CoreOptions, HookEngine, HookRefusal, NewCollection};
+
+type Before = dyn Fn(Event) -> Result<Event, HookRefusal> + Send + Sync;
+type Call = dyn Fn(&FunctionEvent) -> Result<Outcome, CallFailure> + Send + Sync;
+
+/// Extensions as a test wants them.
+#[derive(Default)]
+struct FakeHooks {
+    before: Mutex<Option<Arc<Before>>>,
+    call: Mutex<Option<Arc<Call>>>,
+    functions: Mutex<Vec<Arc<RegisteredFunction>>>,
+    asked: Mutex<Vec<EventKind>>,
+    observed: AtomicUsize,
+    wakes: AtomicUsize,
+}
+
+#[async_trait]
+impl HookEngine for FakeHooks {
+    async fn before(&self, event: Event, _: &Cause) -> Result<Approved, HookRefusal> {
+        self.asked.lock().expect("a lock").push(event.kind());
+        let before = self.before.lock().expect("a lock").clone();
+        let event = before.map_or_else(|| Ok(event.clone()), |before| before(event.clone()))?;
+        Ok(Approved { event, failed_open: Vec::new() })
+    }
+
+    async fn observe_call(&self, _: Event, _: &Cause) {
+        self.observed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn call_function(&self, call: FunctionEvent, _: &Cause) -> Result<Outcome, CallFailure> {
+        let run = self.call.lock().expect("a lock").clone();
+        run.map_or(Err(CallFailure::Unknown), |run| run(&call))
+    }
+
+    fn function(&self, name: &str) -> Option<Arc<RegisteredFunction>> {
+        let functions = self.functions.lock().expect("a lock");
+        functions.iter().find(|function| function.binding.name == name).cloned()
+    }
+
+    fn functions(&self) -> Vec<Arc<RegisteredFunction>> {
+        self.functions.lock().expect("a lock").clone()
+    }
+
+    fn events_committed(&self) {
+        self.wakes.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A core in a folder of its own.
+struct TestCore {
+    core: Core,
+    hooks: Arc<FakeHooks>,
+    store: Store,
+    _folder: TempDir,
+}
+
+impl TestCore {
+    async fn new() -> Self {
+        Self::with(CoreOptions::default()).await
+    }
+
+    async fn with(options: CoreOptions) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options_of_store = StoreOptions::new(folder.path().join("test.db"));
+        let store = Store::open(options_of_store).await.expect("a store");
+        let hooks = Arc::new(FakeHooks::default());
+        let engine: Arc<dyn HookEngine> = Arc::clone(&hooks) as _;
+        let core = Core::new(options, store.clone(), engine);
+        Self { core, hooks, store, _folder: folder }
+    }
+
+    /// Has the before-hooks do something.
+    fn before(&self, hook: impl Fn(Event) -> Result<Event, HookRefusal> + Send + Sync + 'static) {
+        *self.hooks.before.lock().expect("a lock") = Some(Arc::new(hook));
+    }
+
+    /// Offers a function.
+    fn offer(
+        &self,
+        binding: FunctionBinding,
+        run: impl Fn(&FunctionEvent) -> Result<Outcome, CallFailure> + Send + Sync + 'static,
+    ) {
+        let function = RegisteredFunction { extension: extension(), binding };
+        self.hooks.functions.lock().expect("a lock").push(Arc::new(function));
+        *self.hooks.call.lock().expect("a lock") = Some(Arc::new(run));
+    }
+
+    /// A collection with the field `n`, a whole number that is required, and the field `s`.
+    async fn collection(&self, name: &str, access: Value) {
+        let new = NewCollection {
+            name: name.to_owned(),
+            label: name.to_owned(),
+            schema: json!({"fields": [
+                {"name": "n", "type": "int", "required": true},
+                {"name": "s", "type": "string"},
+            ]}),
+            options: Some(json!({"access": access})),
+        };
+        self.core.collections().create(&operator(), new).await.expect("a collection");
+    }
+
+    /// A user with the password "password".
+    async fn user(&self, email: &str) -> User {
+        let cause = caused_by(Identity::Anonymous);
+        let user = self.core.users().register(&cause, email, "password").await;
+        user.expect("a user").value
+    }
+
+    /// All events, the oldest first.
+    async fn events(&self) -> Vec<Event> {
+        let events = self.store.events_after(Position(0), 10_000).await.expect("events");
+        events.into_iter().map(|logged| logged.event).collect()
+    }
+
+    async fn kinds(&self) -> Vec<EventKind> {
+        self.events().await.iter().map(Event::kind).collect()
+    }
+}
+
+fn extension() -> ExtensionName {
+    "one".parse().expect("a name")
+}
+
+fn caused_by(identity: Identity) -> Cause {
+    Cause::request(identity, String::new())
+}
+
+fn operator() -> Cause {
+    caused_by(Identity::Operator)
+}
+
+fn user(id: UserId) -> Identity {
+    Identity::User { id, is_admin: false }
+}
+
+fn map(value: Value) -> Map<String, Value> {
+    let Value::Object(map) = value else { panic!("{value} is no object") };
+    map
+}
+
+fn function(name: &str, auth: FunctionAuth) -> FunctionBinding {
+    FunctionBinding {
+        name: name.to_owned(),
+        description: String::new(),
+        auth,
+        input_schema: None,
+        output_schema: None,
+        tags: Vec::new(),
+        timeout: None,
+    }
+}
+
+fn rejected(message: &str) -> HookRefusal {
+    let rejection = Rejection {
+        status: 422,
+        code: "no".to_owned(),
+        message: message.to_owned(),
+        violations: Vec::new(),
+    };
+    HookRefusal::Rejected { extension: extension(), rejection }
+}
+
+fn json_bytes(value: &Value) -> JsonBytes {
+    value.into()
+}

@@ -15,6 +15,7 @@ mod filter;
 mod payload;
 mod record;
 mod store;
+mod subscription;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -29,12 +30,12 @@ pub use call::{
 };
 pub use collection::{CollectionCreated, StoredCollection};
 pub use creation::{RecordCreation, Written};
-pub use delivery::{DeadLetter, Parked, Subscriber, Subscription};
 pub use error::StoreError;
 pub use event::NewEvent;
 pub use filter::{ListError, PageStart, RecordQuery, Scope};
 pub use record::{RecordChange, RecordDeletion, StoredRecord};
 pub use store::{OpenError, Store, StoreOptions, WriterStatistics};
+pub use subscription::{DeadLetter, Parked, Subscriber, Subscription};
 pub use time::now;
 pub use token::{NewLogin, Rotation, TokenHash, TokenKind, TokenOwner, TokenPair};
 pub use user::{NewUser, PasswordHash, UserCreated, UserWithPassword};
