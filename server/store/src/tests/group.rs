@@ -279,3 +279,37 @@ async fn values_are_kept_per_extension_and_bounded() {
     assert_eq!(test.store.value(&one, "a").await.expect("a read"), None);
     assert_eq!(test.store.value(&two, "a").await.expect("a read").as_deref(), Some(&b"\x00v"[..]));
 }
+
+/// Lets the database grow to so many pages, as a disk that is full does.
+struct PagesMax(&'static str);
+
+impl Write for PagesMax {
+    type Output = ();
+
+    async fn apply(
+        &self,
+        connection: &mut sqlx::SqliteConnection,
+        _: &mut Vec<NewEvent>,
+    ) -> Result<(), StoreError> {
+        let run = sqlx::query(self.0).fetch_all(connection).await;
+        run.map(drop).map_err(StoreError::write("nothing"))
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_and_heals_once_there_is_room() {
+    let test = TestStore::open().await;
+    let notes = test.collection("notes").await;
+    test.store.write(PagesMax("pragma max_page_count = 1")).await.expect("a limit");
+    let large = json!({"s": "x".repeat(500_000)});
+    let refused = test.store.create_record(creation(&notes, None, &large)).await;
+    assert!(refused.is_err(), "{refused:?}");
+    let writes = (0..3).map(|_| test.store.create_record(creation(&notes, None, &large)));
+    assert!(join_all(writes).await.iter().all(Result::is_err));
+    test.store.ping().await.expect("reads go on");
+    assert!(test.events().await.is_empty());
+    test.store.write(PagesMax("pragma max_page_count = 1000000")).await.expect("room");
+    let written = test.store.create_record(creation(&notes, None, &large)).await;
+    assert_eq!(written.expect("a write"), Written::Done);
+    assert_eq!(test.events().await.len(), 1);
+}
