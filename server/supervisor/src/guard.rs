@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -31,17 +32,19 @@ pub(crate) struct GuardKeeper {
 }
 
 impl GuardKeeper {
-    /// Keeps a guard running until it is stopped.
-    pub(crate) async fn run(self, stop: CancellationToken) {
+    /// Keeps a guard running until it is stopped. `up` is set once the first one was started, or
+    /// could not be.
+    pub(crate) async fn run(self, stop: CancellationToken, up: watch::Sender<bool>) {
         let mut delay = DELAY_MIN;
         while !stop.is_cancelled() {
-            if let Err(error) = self.watch_one(&stop).await {
+            if let Err(error) = self.watch_one(&stop, &up).await {
                 tracing::warn!(
                     %error,
                     "no guard process: if the server is killed, \
                      processes that extensions have started could be left over"
                 );
             }
+            up.send_replace(true);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = sleep(delay) => delay = (delay * 2).min(DELAY_MAX),
@@ -49,15 +52,19 @@ impl GuardKeeper {
         }
     }
 
-    async fn watch_one(&self, stop: &CancellationToken) -> io::Result<()> {
+    async fn watch_one(
+        &self,
+        stop: &CancellationToken,
+        up: &watch::Sender<bool>,
+    ) -> io::Result<()> {
         let mut command = shim_command(&self.shim, GUARD);
         command
             .arg(&self.roster)
             .current_dir(Path::new("/"))
-            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let child = self.spawner.spawn(command, None).await?;
+        up.send_replace(true);
         let mut guard = Guard { child: Some(child), spawner: self.spawner.clone() };
         let Some(child) = &mut guard.child else { return Ok(()) };
         let ended = watch(child)?;

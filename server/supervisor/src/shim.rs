@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, setrlimit};
 
@@ -58,11 +58,12 @@ fn become_extension(parent: u32, program: &OsString, arguments: &[OsString]) -> 
         return ExitCode::from(CANNOT_EXECUTE);
     }
     // A parent that died before the signal was set is noticed here.
-    if getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs()) != Some(parent) {
+    let is_orphan = getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs()) != Some(parent);
+    if is_orphan || !is_released() {
         return ExitCode::from(CANNOT_EXECUTE);
     }
     // It only returns if it fails.
-    let error = Command::new(program).args(arguments).exec();
+    let error = Command::new(program).args(arguments).stdin(Stdio::null()).exec();
     let folder = std::env::current_dir().unwrap_or_default();
     complain(&format!("can't run {} in {}: {error}", program.display(), folder.display()));
     ExitCode::from(if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_EXECUTE })
@@ -75,6 +76,12 @@ fn restrict() -> io::Result<()> {
     let core = getrlimit(Resource::Core);
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: core.maximum })?;
     Ok(())
+}
+
+/// Waits for the byte that says that this process is listed, so that no line of an extension runs
+/// before whoever comes after a dead server could find it.
+fn is_released() -> bool {
+    matches!(io::stdin().read(&mut [0]), Ok(1))
 }
 
 /// The parent-death signal reaches only the process that the server started, not its children.

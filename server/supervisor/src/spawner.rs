@@ -5,7 +5,7 @@
 //! was dropped.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::process::{Child, Command, Stdio};
 
 use tinybase_model::ExtensionName;
@@ -94,7 +94,7 @@ pub(crate) fn shim_command(shim: &std::path::Path, role: &str) -> Command {
         .arg(OsString::from(std::process::id().to_string()))
         .arg("--")
         .env_clear()
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .process_group(0);
     command
 }
@@ -103,9 +103,10 @@ fn serve(mut roster: Roster, mut queue: mpsc::Receiver<Request>) {
     while let Some(request) = queue.blocking_recv() {
         match request {
             Request::Spawn { mut command, extension, reply } => {
-                let spawned = command.spawn();
-                if let (Ok(child), Some(extension)) = (&spawned, &extension) {
+                let mut spawned = command.spawn();
+                if let (Ok(child), Some(extension)) = (&mut spawned, &extension) {
                     roster.add(child.id(), extension);
+                    release(child);
                 }
                 // Whoever asked may be gone.
                 if let Err(Ok(mut child)) = reply.send(spawned) {
@@ -124,6 +125,14 @@ fn serve(mut roster: Roster, mut queue: mpsc::Receiver<Request>) {
                 return;
             }
         }
+    }
+}
+
+/// Lets a shim go on, which waits until it is listed.
+fn release(child: &mut Child) {
+    if let Some(mut shim) = child.stdin.take() {
+        // It fails if the process is dead already, which its owner will see.
+        let _ = shim.write_all(b"\n");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Once, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
@@ -55,7 +55,7 @@ struct Tasks {
     stop: CancellationToken,
     guard: TaskTracker,
     guard_stop: CancellationToken,
-    guard_started: Once,
+    guard_up: OnceLock<watch::Receiver<bool>>,
     roster: PathBuf,
 }
 
@@ -110,7 +110,7 @@ impl Supervisor {
     /// afresh; one that runs from another specification gets a new process.
     pub async fn start(&self, spec: ExtensionSpec) {
         let spec = Arc::new(spec);
-        self.0.start_guard();
+        self.0.guard().await;
         while !self.0.tasks.stop.is_cancelled() {
             let entry = self.0.entry(&spec);
             let (done, seen) = oneshot::channel();
@@ -303,15 +303,24 @@ impl Inner {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    fn start_guard(&self) {
-        self.tasks.guard_started.call_once(|| {
-            let keeper = GuardKeeper {
-                spawner: self.machine.spawner.clone(),
-                shim: self.machine.shim.clone(),
-                roster: self.tasks.roster.clone(),
-            };
-            self.tasks.guard.spawn(keeper.run(self.tasks.guard_stop.clone()));
-        });
+    /// Waits until there is a guard, so that no extension is without one.
+    async fn guard(&self) {
+        let mut up = self
+            .tasks
+            .guard_up
+            .get_or_init(|| {
+                let keeper = GuardKeeper {
+                    spawner: self.machine.spawner.clone(),
+                    shim: self.machine.shim.clone(),
+                    roster: self.tasks.roster.clone(),
+                };
+                let (up, is_up) = watch::channel(false);
+                self.tasks.guard.spawn(keeper.run(self.tasks.guard_stop.clone(), up));
+                is_up
+            })
+            .clone();
+        // An error means that the keeper has ended, as after a shutdown.
+        let _ = up.wait_for(|up| *up).await;
     }
 }
 
@@ -330,7 +339,7 @@ impl Tasks {
             stop: CancellationToken::new(),
             guard: TaskTracker::new(),
             guard_stop: CancellationToken::new(),
-            guard_started: Once::new(),
+            guard_up: OnceLock::new(),
             roster,
         }
     }

@@ -30,7 +30,7 @@ pub(super) fn flood() {
 pub(super) fn log_file() {
     run(async {
         let stage = Stage::open();
-        let script = "printf 'one\\ntw\\033o\\n'; printf three >&2; exec sleep 1000";
+        let script = "printf three >&2; printf 'one\\ntw\\033o\\n'; exec sleep 1000";
         stage.start(stage.spec(&["sh", "-c", script])).await;
         stage.log(|line| line.message.starts_with("tw").then_some(())).await;
         let folder = stage.folder().join("logs/audit.log");
