@@ -26,16 +26,16 @@ func must[T any](value T, err error) T {
 }
 
 func greet(ctx context.Context, host pb.HostServiceClient, call *pb.Invocation) ([]byte, error) {
-	var given, order struct{ Name, Record, Email string }
+	var given, post struct{ Name, Record, Title string }
 	// The core has checked the input against the schema.
 	json.Unmarshal(call.GetFunction().Input, &given)
 	ctx = metadata.AppendToOutgoingContext(ctx, "tinybase-invocation", call.Token)
-	found, err := host.GetRecord(ctx, &pb.GetRecordRequest{Collection: "orders", Id: given.Record})
+	found, err := host.GetRecord(ctx, &pb.GetRecordRequest{Collection: "posts", Id: given.Record})
 	if err != nil {
 		return nil, err
 	}
-	json.Unmarshal(found.Record.Data, &order)
-	return json.Marshal(map[string]string{"message": "Hello " + given.Name + ", your order goes to " + order.Email})
+	json.Unmarshal(found.Record.Data, &post)
+	return json.Marshal(map[string]string{"message": "Hello " + given.Name + ", " + post.Title})
 }
 
 func handle(ctx context.Context, host pb.HostServiceClient, call *pb.Invocation) *pb.Outcome {

@@ -27,8 +27,8 @@ function getRecord(request, invocation) {
 
 async function greet(invocation) {
   const { name, record } = JSON.parse(invocation.function.input);
-  const order = JSON.parse((await getRecord({ collection: "orders", id: record }, invocation)).data);
-  return { message: `Hello ${name}, your order goes to ${order.email}` };
+  const post = JSON.parse((await getRecord({ collection: "posts", id: record }, invocation)).data);
+  return { message: `Hello ${name}, ${post.title}` };
 }
 
 async function handle(invocation) {

@@ -26,9 +26,9 @@ session_token = ("authorization", "Bearer " + os.environ["TINYBASE_TOKEN"])
 def greet(invocation):
     given = json.loads(invocation.function.input)
     metadata = [session_token, ("tinybase-invocation", invocation.token)]
-    request = pb.GetRecordRequest(collection="orders", id=given["record"])
-    order = json.loads(host.GetRecord(request, metadata=metadata).record.data)
-    return {"message": f"Hello {given['name']}, your order goes to {order['email']}"}
+    request = pb.GetRecordRequest(collection="posts", id=given["record"])
+    post = json.loads(host.GetRecord(request, metadata=metadata).record.data)
+    return {"message": f"Hello {given['name']}, {post['title']}"}
 
 
 def handle(invocation):

@@ -33,9 +33,9 @@ public class Main {
     var input = invocation.getFunction().getInput();
     var host = HostServiceGrpc.newBlockingV2Stub(CHANNEL)
         .withInterceptors(header("tinybase-invocation", invocation.getToken()));
-    var wanted = GetRecordRequest.newBuilder().setCollection("orders").setId(text(input, "record"));
-    var email = text(host.getRecord(wanted.build()).getRecord().getData(), "email");
-    return new Gson().toJson(Map.of("message", "Hello " + text(input, "name") + ", your order goes to " + email));
+    var wanted = GetRecordRequest.newBuilder().setCollection("posts").setId(text(input, "record"));
+    var title = text(host.getRecord(wanted.build()).getRecord().getData(), "title");
+    return new Gson().toJson(Map.of("message", "Hello " + text(input, "name") + ", " + title));
   }
 
   static Outcome handle(Invocation invocation) {
