@@ -2,9 +2,9 @@
 //! what that server left behind.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use tinybase_model::ExtensionName;
@@ -13,6 +13,9 @@ use crate::procfs::{self, ProcessId};
 
 /// The file's name in the run folder.
 const FILE_NAME: &str = "extensions.pids";
+
+/// The last line.
+const END: &str = "end";
 
 /// What the file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,7 @@ struct Listed {
 #[derive(Debug)]
 pub(crate) struct Roster {
     path: PathBuf,
+    file: File,
     listed: Listed,
 }
 
@@ -54,7 +58,14 @@ impl Roster {
     pub(crate) fn claim(run_folder: &Path) -> Result<Self, ClaimError> {
         let path = run_folder.join(FILE_NAME);
         let server = own_identity()?;
-        if let Some(old) = Listed::read(&path)
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)?;
+        if let Some(old) = Listed::read(&mut file)
             && old.boot == procfs::boot_id()
         {
             if old.server != server && procfs::is_running(old.server) {
@@ -63,7 +74,7 @@ impl Roster {
             old.sweep(Age::Old);
         }
         let listed = Listed { boot: procfs::boot_id(), server, extensions: BTreeMap::new() };
-        let roster = Self { path, listed };
+        let roster = Self { path, file, listed };
         roster.write()?;
         Ok(roster)
     }
@@ -98,19 +109,19 @@ impl Roster {
         }
     }
 
-    /// In one step, so that no reader sees half a list.
+    /// Into the same file each time, because the guard holds it open: it still finds the list if
+    /// the folder is deleted together with the server. What follows the last line is left over
+    /// from a longer list.
     fn write(&self) -> io::Result<()> {
-        let draft = self.path.with_extension("pids.new");
-        let mut file =
-            OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&draft)?;
-        file.write_all(self.listed.to_text().as_bytes())?;
-        fs::rename(draft, &self.path)
+        let text = self.listed.to_text();
+        self.file.write_all_at(text.as_bytes(), 0)?;
+        self.file.set_len(text.len() as u64)
     }
 }
 
 /// Ends what the given server left behind. Run by the guard, right after the server's death.
-pub(crate) fn sweep_after(path: &Path, server_pid: u32) {
-    if let Some(listed) = Listed::read(path)
+pub(crate) fn sweep_after(list: &mut File, server_pid: u32) {
+    if let Some(listed) = Listed::read(list)
         && listed.server.pid == server_pid
         && listed.boot == procfs::boot_id()
     {
@@ -124,8 +135,11 @@ fn own_identity() -> io::Result<ProcessId> {
 }
 
 impl Listed {
-    fn read(path: &Path) -> Option<Self> {
-        Self::parse(&fs::read_to_string(path).ok()?)
+    fn read(file: &mut File) -> Option<Self> {
+        let mut text = Vec::new();
+        file.seek(SeekFrom::Start(0)).ok()?;
+        file.read_to_end(&mut text).ok()?;
+        Self::parse(&String::from_utf8_lossy(&text))
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -143,7 +157,8 @@ impl Listed {
                     let entry = (started.parse().ok()?, name.parse().ok()?);
                     extensions.insert(pid.parse().ok()?, entry);
                 }
-                _ => return None,
+                // The end, or as far as a server came that died while it wrote.
+                _ => break,
             }
         }
         Some(Self { boot: boot?, server: server?, extensions })
@@ -152,9 +167,10 @@ impl Listed {
     fn to_text(&self) -> String {
         let head =
             format!("boot {}\nserver {} {}\n", self.boot, self.server.pid, self.server.started);
-        self.extensions.iter().fold(head, |text, (pid, (started, name))| {
+        let list = self.extensions.iter().fold(head, |text, (pid, (started, name))| {
             format!("{text}extension {pid} {started} {name}\n")
-        })
+        });
+        format!("{list}{END}\n")
     }
 
     fn sweep(&self, age: Age) {
@@ -193,7 +209,8 @@ mod tests {
             server: ProcessId { pid: 7, started: 8 },
             extensions: BTreeMap::from([(9, (10, "audit".parse().expect("a name")))]),
         };
-        assert_eq!(Listed::parse(&listed.to_text()), Some(listed));
+        let longer = format!("{}extension 11 12 gone\n", listed.to_text());
+        assert_eq!(Listed::parse(&longer), Some(listed));
         assert_eq!(Listed::parse("boot x\nserver 1"), None);
     }
 
@@ -213,7 +230,7 @@ mod tests {
         let parent = procfs::identify(parent.unsigned_abs()).expect("the parent runs");
         let listed =
             Listed { boot: procfs::boot_id(), server: parent, extensions: BTreeMap::new() };
-        fs::write(folder.path().join(FILE_NAME), listed.to_text()).expect("a file");
+        std::fs::write(folder.path().join(FILE_NAME), listed.to_text()).expect("a file");
         let error = Roster::claim(folder.path()).expect_err("in use");
         assert_eq!(
             error.to_string(),

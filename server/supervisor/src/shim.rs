@@ -5,6 +5,7 @@
 //! code between fork and exec.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -88,6 +89,7 @@ fn is_released() -> bool {
 /// This process notices the server's death by the end of its standard input, which nobody else
 /// holds, and kills the groups that are still listed.
 fn guard(parent: u32, file: &Path) -> ExitCode {
+    let Ok(mut list) = File::open(file) else { return ExitCode::FAILURE };
     let mut ignored = [0; 64];
     loop {
         match io::stdin().read(&mut ignored) {
@@ -97,7 +99,7 @@ fn guard(parent: u32, file: &Path) -> ExitCode {
             Err(_) => break,
         }
     }
-    roster::sweep_after(file, parent);
+    roster::sweep_after(&mut list, parent);
     ExitCode::SUCCESS
 }
 

@@ -94,6 +94,7 @@ pub(super) fn swept() {
 pub(super) fn shared() {
     run(async {
         let mut server = Server::start();
+        let grandchild = server.number("grandchild").await;
         server.number("child").await;
         let folder = server.folder.path();
         let error = stage::supervisor_in(folder, stage::wire()).expect_err("it is in use");
@@ -103,6 +104,9 @@ pub(super) fn shared() {
             server.process.id()
         );
         assert_eq!(error.to_string(), expected);
+        // The guard finds its list even if the folder goes with the server.
         server.kill();
+        drop(server);
+        until_gone(grandchild).await;
     });
 }
