@@ -235,7 +235,11 @@ pub fn authorize(actor: Actor<'_>, attempt: Attempt<'_>) -> Result<Granted, Acce
             }
             Operation::Read | Operation::Update | Operation::Delete => Err(denied()),
         },
-        (Rule::Auth | Rule::Owner | Rule::Admin, None) => Err(AccessDenied::Unauthenticated),
+        // Clients rely on it: reading is denied, writing asks for a login.
+        (Rule::Auth | Rule::Owner | Rule::Admin, None) if attempt.operation.is_write() => {
+            Err(AccessDenied::Unauthenticated)
+        }
+        (Rule::Auth | Rule::Owner | Rule::Admin, None) => Err(denied()),
         (Rule::Admin, Some(_)) => Err(denied()),
     }
 }

@@ -92,9 +92,6 @@ pub enum FunctionError {
     /// There is no such recorded call.
     #[error("Function call '{0}' not found")]
     NoCall(CallId),
-    /// The input doesn't fit the function's schema.
-    #[error("Validation error: {}", crate::collection::summary(.0))]
-    Invalid(Vec<FieldViolation>),
     /// The input is too large.
     #[error("the input has {size} bytes; the limit is {limit}")]
     TooLarge {
@@ -133,7 +130,6 @@ impl Problem for FunctionError {
     fn kind(&self) -> Kind {
         match self {
             Self::NotFound(_) | Self::NoCall(_) => Kind::NotFound,
-            Self::Invalid(_) => Kind::Invalid,
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::BrokenSchema { .. } => Kind::Unavailable,
             Self::NotRecorded(error) | Self::Store(error) => error.kind(),
@@ -144,7 +140,6 @@ impl Problem for FunctionError {
 
     fn violations(&self) -> &[FieldViolation] {
         match self {
-            Self::Invalid(violations) => violations,
             Self::Refused(refusal) => refusal.violations(),
             Self::NotFound(_)
             | Self::NoCall(_)

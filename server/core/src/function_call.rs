@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use tinybase_hooks::RegisteredFunction;
 use tinybase_model::{
-    CallId, CompletionEvent, Event, ExtensionName, Fault, FunctionEvent, JsonBytes, Outcome,
+    CallId, CompletionEvent, Event, ExtensionName, Fault, FieldViolation, FunctionEvent, JsonBytes,
+    Outcome,
 };
 use tinybase_store::{CallStatus, FinishedCall, NewEvent, StartedCall, StoreError, Trigger, now};
 use tokio::time::Instant;
@@ -25,6 +26,18 @@ struct Failure {
     kind: String,
 }
 
+/// A call that may run, or the reason why it can't.
+struct Approval {
+    call: FunctionEvent,
+    failed_open: Vec<ExtensionName>,
+    wrong_input: Option<Failure>,
+}
+
+/// An input that doesn't fit the function's schema.
+fn invalid(violations: &[FieldViolation]) -> Failure {
+    Failure { message: summary(violations), kind: "ValidationError".to_owned() }
+}
+
 impl Core {
     /// Calls a function. Once the call is recorded, whatever goes wrong in the extension is part of
     /// the outcome and no error.
@@ -36,10 +49,10 @@ impl Core {
     ) -> Result<CallOutcome, FunctionError> {
         let function = self.find_function(name)?;
         authorize_function(acting.actor(), &function.binding)?;
-        self.check_input(&function, &input)?;
         let identity = &acting.cause.identity;
         let call = FunctionEvent::new(name.to_owned(), CallId::generate(), identity, input);
-        let (call, failed_open) = self.approve_call(&function, call, acting).await?;
+        let Approval { call, failed_open, wrong_input } =
+            self.approve_call(&function, call, acting).await?;
         let started = StartedCall {
             id: call.call_id,
             function_name: name.to_owned(),
@@ -52,7 +65,10 @@ impl Core {
             tracing::warn!(%error, call = %started.id, "a call's start could not be recorded");
         }
         let began = Instant::now();
-        let result = self.run(&function, call, acting).await;
+        let result = match wrong_input {
+            Some(failure) => Err(failure),
+            None => self.run(&function, call, acting).await,
+        };
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let completion = completion(&started, &result, duration_ms);
         self.record_end(started.clone(), completion, acting)
@@ -61,28 +77,31 @@ impl Core {
         Ok(outcome(started.id, result, duration_ms, failed_open))
     }
 
-    /// Asks the before-hooks; what they patched is checked again.
+    /// Checks the input and asks the before-hooks; what they patched is checked again. An input that
+    /// doesn't fit is a failure of the call: nobody is asked, and the function isn't run.
     async fn approve_call(
         &self,
         function: &RegisteredFunction,
         call: FunctionEvent,
         acting: Acting<'_>,
-    ) -> Result<(FunctionEvent, Vec<ExtensionName>), FunctionError> {
+    ) -> Result<Approval, FunctionError> {
+        if let Some(wrong) = self.check_input(function, &call.input)? {
+            return Ok(Approval { call, failed_open: Vec::new(), wrong_input: Some(wrong) });
+        }
         let asked = call.input.clone();
         let event = Event::FunctionCall(call);
         let Approved { event, failed_open } = self.inner.hooks.before(event, acting.cause).await?;
         let Event::FunctionCall(call) = event else { unreachable!("hooks keep an event's kind") };
-        if call.input != asked {
-            self.check_input(function, &call.input)?;
-        }
-        Ok((call, failed_open))
+        let patched = call.input != asked;
+        let wrong_input = if patched { self.check_input(function, &call.input)? } else { None };
+        Ok(Approval { call, failed_open, wrong_input })
     }
 
     fn check_input(
         &self,
         function: &RegisteredFunction,
         input: &JsonBytes,
-    ) -> Result<(), FunctionError> {
+    ) -> Result<Option<Failure>, FunctionError> {
         let (size, limit) = (input.bytes().len(), self.inner.options.function_input_max);
         if size > limit {
             return Err(FunctionError::TooLarge { size, limit });
@@ -90,9 +109,9 @@ impl Core {
         let binding = &function.binding;
         if !input.text().trim_start().starts_with('{') {
             let wrong = violation("", "the input must be a JSON object");
-            return Err(FunctionError::Invalid(vec![wrong]));
+            return Ok(Some(invalid(&[wrong])));
         }
-        let Some(schema) = &binding.input_schema else { return Ok(()) };
+        let Some(schema) = &binding.input_schema else { return Ok(None) };
         let checked = match input.parse::<Value>() {
             Ok(value) => {
                 self.inner.validators.check(&binding.name, Direction::Input, schema, &value)
@@ -100,8 +119,8 @@ impl Core {
             Err(error) => Err(Mismatch::Value(vec![violation("", &error.to_string())])),
         };
         match checked {
-            Ok(()) => Ok(()),
-            Err(Mismatch::Value(violations)) => Err(FunctionError::Invalid(violations)),
+            Ok(()) => Ok(None),
+            Err(Mismatch::Value(violations)) => Ok(Some(invalid(&violations))),
             Err(Mismatch::Schema(why)) => Err(FunctionError::BrokenSchema {
                 name: binding.name.clone(),
                 extension: function.extension.clone(),

@@ -61,7 +61,12 @@ fn each_role_may_do_under_each_rule_what_the_table_says() {
                     (Rule::Owner, _) if about_one && owner == Some(me) => All,
                     (Rule::Owner | Rule::Admin, _) => No,
                 };
-                let for_anybody = if rule == Rule::Public { All } else { Login };
+                let reads = matches!(operation, Operation::List | Operation::Read);
+                let for_anybody = match rule {
+                    Rule::Public => All,
+                    Rule::Auth | Rule::Owner | Rule::Admin if reads => No,
+                    Rule::Auth | Rule::Owner | Rule::Admin => Login,
+                };
                 let table = [
                     (&Identity::Anonymous, for_anybody),
                     (&user, for_user),
@@ -100,7 +105,7 @@ fn an_extension_does_what_it_was_granted_within_the_rules_for_whom_it_acts() {
         (Permissions::Broad, &itself, Operation::Read, Rule::Admin, All),
         (Permissions::Broad, &itself, Operation::Create, Rule::Public, No),
         (Permissions::Broad, &anybody, Operation::Read, Rule::Public, All),
-        (Permissions::Broad, &anybody, Operation::Read, Rule::Auth, Login),
+        (Permissions::Broad, &anybody, Operation::Read, Rule::Auth, No),
         (listed(&[]), &itself, Operation::Read, Rule::Public, No),
         (listed(&["records:read:notes"]), &itself, Operation::List, Rule::Admin, All),
         (listed(&["records:read:other"]), &itself, Operation::List, Rule::Public, No),

@@ -97,15 +97,16 @@ async fn rules_hold_for_every_operation() {
     assert_eq!(list(&ann).await, [ids[0]], "only one's own");
     assert_eq!(list(&Identity::Operator).await, [ids[2], ids[1], ids[0]]);
     let refused = records.list(&Identity::Anonymous, "own", &ListQuery::default()).await;
-    assert_eq!(refused.expect_err("nobody is logged in").kind(), Kind::Unauthenticated);
+    assert_eq!(refused.expect_err("nobody is logged in").kind(), Kind::Forbidden);
     for (identity, id, kind) in [
         (&ann, ids[1], Kind::Forbidden),
         (&ann, ids[2], Kind::Forbidden),
         (&Identity::Anonymous, ids[2], Kind::Unauthenticated),
     ] {
         let cause = caused_by(identity.clone());
+        let refused = records.get(identity, "own", id).await.expect_err("not one's own");
+        assert_eq!(refused.kind(), Kind::Forbidden);
         for refused in [
-            records.get(identity, "own", id).await.map(drop),
             records.patch(&cause, "own", id, map(json!({"n": 2}))).await.map(drop),
             records.delete(&cause, "own", id).await.map(drop),
         ] {
