@@ -123,9 +123,10 @@ impl Hooks {
         let Inner { registry, log, settled, .. } = &*self.inner;
         let version = registry.forget(extension);
         let follows = |now: &Option<u64>| now.is_none_or(|now| now >= version);
-        // The sender lives as long as `self`, so this only ends well.
+        // The sender lives as long as `self`, so this only ends well. What it gives is a lock on the
+        // value, which delivery needs: it mustn't live on.
         let mut settled = settled.subscribe();
-        let _settled = settled.wait_for(follows).await;
+        drop(settled.wait_for(follows).await);
         log.unsubscribe(extension, &[]).await
     }
 

@@ -171,18 +171,11 @@ impl Shared {
         self.host.forget(name);
     }
 
-    /// On a blocking thread, because the wait for the last delivery can't move between threads.
     async fn forget_hooks(&self, name: &ExtensionName) {
-        let (hooks, forgotten) = (self.hooks.clone(), name.clone());
-        let runtime = tokio::runtime::Handle::current();
-        let ended =
-            tokio::task::spawn_blocking(move || runtime.block_on(hooks.forget(&forgotten))).await;
-        let error = match ended {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => chain(&error),
-            Err(error) => chain(&error),
-        };
-        tracing::error!(extension = %name, error, "its subscriptions could not be ended");
+        if let Err(error) = self.hooks.forget(name).await {
+            let error = chain(&error);
+            tracing::error!(extension = %name, error, "its subscriptions could not be ended");
+        }
     }
 
     /// Reads one extension from the catalog.
