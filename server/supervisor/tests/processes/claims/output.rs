@@ -59,7 +59,8 @@ pub(super) fn log_file() {
 pub(super) fn held_pipes() {
     run(async {
         let stage = Stage::open();
-        let script = "setsid sh -c 'echo escaped $$; exec sleep 1000' & exit 4";
+        let script = "rm -f up; setsid sh -c 'echo escaped $$; touch up; exec sleep 1000' & \
+                      until [ -e up ]; do sleep 0.01; done; exit 4";
         stage.start(stage.spec(&["sh", "-c", script])).await;
         let reason = stage.crash().await.reason;
         assert_eq!(reason, "exited with status 4 before it said Hello");
@@ -71,6 +72,7 @@ pub(super) fn held_pipes() {
             .iter()
             .filter_map(|line| line.message.strip_prefix("escaped ")?.parse().ok())
             .collect();
+        assert!(!escaped.is_empty());
         for pid in escaped.into_iter().filter(|pid| runs(*pid)) {
             let pid = rustix::process::Pid::from_raw(pid.cast_signed()).expect("a number");
             rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it runs");
