@@ -1,0 +1,146 @@
+"""The servers that the tests talk to: two that behave like DynamoDB, and one that misbehaves."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_CHECKOUT = Path(__file__).parents[3]
+_START_SECONDS_MAX = 60
+
+
+@contextmanager
+def moto_server() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+@contextmanager
+def dynamodb_local() -> Iterator[str]:
+    default = _CHECKOUT / "target/dynamodb-local"
+    jars = Path(os.environ.get("BOTOWRAP_DYNAMODB_LOCAL", default))
+    if shutil.which("java") is None:
+        pytest.skip("DynamoDB Local is left out: there is no java")
+    if not list(jars.glob("DynamoDBLocal-*.jar")):
+        pytest.skip(f"DynamoDB Local is left out: it is not in {jars}; sdk-python/botowrap/check")
+    port = _free_port()
+    command = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", f"-Djava.library.path={jars}"]
+    command += ["-cp", f"{jars}/*", "com.amazonaws.services.dynamodbv2.local.main.ServerRunner"]
+    command += ["-inMemory", "-disableTelemetry", "-port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            _wait_until_listening(process, port)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_listening(process: subprocess.Popen[bytes], port: int) -> None:
+    give_up = time.monotonic() + _START_SECONDS_MAX
+    while time.monotonic() < give_up:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            try:
+                code = process.wait(timeout=0.05)
+            except subprocess.TimeoutExpired:
+                continue
+            pytest.fail(f"DynamoDB Local ended with {code}")
+        else:
+            return
+    pytest.fail(f"DynamoDB Local did not listen within {_START_SECONDS_MAX} s")
+
+
+Answer = tuple[int, dict[str, Any]]
+Respond = Callable[[str, dict[str, Any]], Answer]
+
+
+def fault(code: str, status: int = 400, **members: Any) -> Answer:
+    """An error as DynamoDB sends it."""
+    kind = f"com.amazonaws.dynamodb.v20120810#{code}"
+    return status, {"__type": kind, "message": f"{code} on purpose", **members}
+
+
+class FaultServer:
+    """Answers what a test says, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.respond: Respond = lambda operation, body: (200, {})
+        self.requests: list[tuple[str, dict[str, Any]]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                operation = self.headers["X-Amz-Target"].partition(".")[2]
+                outer.requests.append((operation, body))
+                status, answer = outer.respond(operation, body)
+                payload = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/x-amz-json-1.0")
+                self.send_header("Content-Length", str(len(payload)))
+                self.send_header("x-amz-crc32", str(zlib.crc32(payload)))
+                self.end_headers()
+                self.wfile.write(payload)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def operations(self) -> list[str]:
+        return [operation for operation, _ in self.requests]
+
+    def fail_first(self, count: int, failure: Answer, success: Answer = (200, {})) -> None:
+        """Fails so many requests, then succeeds."""
+
+        def respond(operation: str, body: dict[str, Any]) -> Answer:
+            return failure if len(self.requests) <= count else success
+
+        self.respond = respond
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def wire_binary(value: bytes) -> dict[str, str]:
+    return {"B": base64.b64encode(value).decode()}
