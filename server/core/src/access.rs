@@ -239,8 +239,7 @@ pub fn authorize(actor: Actor<'_>, attempt: Attempt<'_>) -> Result<Granted, Acce
         (Rule::Auth | Rule::Owner | Rule::Admin, None) if attempt.operation.is_write() => {
             Err(AccessDenied::Unauthenticated)
         }
-        (Rule::Auth | Rule::Owner | Rule::Admin, None) => Err(denied()),
-        (Rule::Admin, Some(_)) => Err(denied()),
+        (Rule::Auth | Rule::Owner, None) | (Rule::Admin, _) => Err(denied()),
     }
 }
 

@@ -138,7 +138,6 @@ impl Core {
     ) -> Result<JsonBytes, Failure> {
         let observed = Event::FunctionCall(call.clone());
         self.inner.hooks.observe_call(observed, acting.cause).await;
-        let call_id = call.call_id;
         let outcome = match self.inner.hooks.call_function(call, acting.cause).await {
             Ok(outcome) => outcome,
             Err(failure) => return Err(Failure::from(&failure)),
@@ -152,10 +151,7 @@ impl Core {
                 let kind = if code.is_empty() { "Rejected".to_owned() } else { code };
                 Err(Failure { message: rejection.message, kind })
             }
-            Outcome::Fault(Fault { kind, message, stack, retry_after: _ }) => {
-                let (extension, name) = (&function.extension, &function.binding.name);
-                tracing::warn!(%extension, function = %name, call = %call_id, %kind, %stack,
-                    "a function failed");
+            Outcome::Fault(Fault { kind, message, stack: _, retry_after: _ }) => {
                 Err(Failure { message, kind })
             }
         }

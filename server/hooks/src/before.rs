@@ -226,10 +226,6 @@ impl Chain<'_> {
 
 /// Writes a failed hook into the log.
 pub(crate) fn log_failure(hook: &ChainHook, event_id: EventId, failure: &HookFailure) {
-    let stack = match failure {
-        HookFailure::Fault(fault) => fault.stack.as_str(),
-        HookFailure::Invoke(_) => "",
-    };
     tracing::warn!(
         extension = %hook.extension,
         handler = hook.binding.handler,
@@ -238,7 +234,6 @@ pub(crate) fn log_failure(hook: &ChainHook, event_id: EventId, failure: &HookFai
         %event_id,
         attempt = 1,
         error = %failure,
-        stack,
         policy = ?hook.policy,
         "a hook failed"
     );

@@ -8,8 +8,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use tinybase_model::{
-    ExtensionName, ExtensionSpec, ExtensionState, ExtensionStatus, Invocation, InvokeError,
-    LogLine, Outcome,
+    ExtensionName, ExtensionSpec, ExtensionState, ExtensionStatus, Fault, Invocation,
+    InvocationTarget, InvokeError, LogLevel, LogLine, LogSource, Outcome,
 };
 use tinybase_wire::{Registrar, Session};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -186,9 +186,18 @@ impl Supervisor {
     ) -> Result<Outcome, InvokeError> {
         let live = self.0.live(name)?;
         let held = live.begin();
+        let target = invocation.target.clone();
         let ended = live.session.invoke(invocation).await;
-        if matches!(ended, Err(InvokeError::Disconnected)) {
-            held.lose();
+        match &ended {
+            Err(InvokeError::Disconnected) => held.lose(),
+            Ok(Outcome::Fault(fault)) => self.write_fault(name, &target, fault),
+            Ok(Outcome::Success { .. } | Outcome::Reject(_))
+            | Err(
+                InvokeError::NotReady { .. }
+                | InvokeError::Overloaded
+                | InvokeError::TimedOut(_)
+                | InvokeError::TooLarge { .. },
+            ) => {}
         }
         ended
     }
@@ -213,6 +222,27 @@ impl Supervisor {
             Some(entry) => entry.log.take_written(lines),
             None => u32::try_from(lines.len()).unwrap_or(u32::MAX),
         }
+    }
+
+    /// Puts a handler's failure into the extension's log, where its author looks for it.
+    fn write_fault(&self, name: &ExtensionName, target: &InvocationTarget, fault: &Fault) {
+        let what = match target {
+            InvocationTarget::Hook { event, phase, handler } => {
+                format!("{} {event}, handler {handler},", phase.as_str())
+            }
+            InvocationTarget::Function(function) => format!("function {function}"),
+        };
+        let Fault { kind, message, stack, retry_after: _ } = fault;
+        let separator = if stack.is_empty() { "" } else { "\n" };
+        let line = LogLine {
+            at: Timestamp::now(),
+            level: LogLevel::Error,
+            source: LogSource::Supervisor,
+            logger: None,
+            invocation_id: None,
+            message: format!("{what} failed: {kind}: {message}{separator}{stack}"),
+        };
+        self.write_log(name, vec![line]);
     }
 
     /// Stops all extensions, in parallel, and everything else here. Each has the time that its

@@ -44,7 +44,8 @@ impl Subscription {
         true
     }
 
-    /// Writes a failed attempt into the log.
+    /// Writes into the server's log what becomes of a failed attempt. What the extension had to say
+    /// about it is in its own log.
     pub(super) fn log_failure(&self, work: &Work, failure: &Failure, fate: Fate) {
         let retry_ms = match fate {
             Fate::Retry(delay) => Some(delay.as_millis()),
@@ -58,7 +59,6 @@ impl Subscription {
             position = work.position.0,
             attempt = work.attempt,
             error = failure.error,
-            stack = failure.stack,
             retry_ms,
             dead_letter = fate == Fate::Buried,
             "a hook failed"

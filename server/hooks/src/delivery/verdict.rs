@@ -25,8 +25,6 @@ pub(super) enum Verdict {
 pub(super) struct Failure {
     /// In a sentence.
     pub(super) error: String,
-    /// Where, for the log.
-    pub(super) stack: String,
     /// The earliest time to try again.
     pub(super) retry_after: Option<Duration>,
     /// Whether the process went away with the event in its hands.
@@ -43,7 +41,6 @@ impl Verdict {
             }
             Ok(Outcome::Fault(fault)) => Self::Failed(Failure {
                 error: shortened(format!("{}: {}", fault.kind, fault.message)),
-                stack: fault.stack,
                 retry_after: fault.retry_after,
                 crashed: false,
             }),
