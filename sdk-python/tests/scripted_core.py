@@ -10,6 +10,8 @@ import threading
 from pathlib import Path
 from typing import Any, Self
 
+import tinybase
+
 CHECKOUT = Path(__file__).parents[2]
 PATIENCE = 30.0
 
@@ -91,6 +93,8 @@ class Extension:
             "TINYBASE_EXTENSION": folder.name,
             "TINYBASE_EXTENSION_DIR": str(folder),
             "TINYBASE_TOKEN": "secret",
+            # The package under test, whatever else is installed.
+            "PYTHONPATH": str(Path(tinybase.__file__).parents[1]),
         }
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "tinybase.run"],

@@ -88,6 +88,11 @@ def fault(code: str, status: int = 400, **members: Any) -> Answer:
     return status, {"__type": kind, "message": f"{code} on purpose", **members}
 
 
+def fixed(answer: Answer) -> Respond:
+    """Always the same."""
+    return lambda operation, body: answer
+
+
 class FaultServer:
     """Answers what a test says, and remembers what it was asked."""
 

@@ -2,7 +2,7 @@
 //!
 //! The leader drives the connection. When there is work and somebody stands by, it runs handlers
 //! itself; meanwhile the connection rests. Whoever stands by looks every [`TICK`] whether the
-//! leader is still with the handler of the look before, and if so leads from then on; the former
+//! leader is still with the handler of [`LOOKS`] before, and if so leads from then on; the former
 //! leader waits in line once its handler ends. A leader that knows a handler to be slow hands
 //! over at once. With nobody to stand by, and no thread to be had, the leader only drives.
 
@@ -16,6 +16,9 @@ use futures_util::task::AtomicWaker;
 const THREADS_MAX: usize = 33;
 /// How often the leader is looked at while it runs handlers.
 const TICK: Duration = Duration::from_millis(2);
+/// After so many looks at one handler the leader is replaced. One isn't enough: on a busy machine
+/// a thread may go without a turn for as long.
+const LOOKS: u32 = 2;
 /// After so many looks without work the one who stands by sleeps until there is some.
 const IDLE_TICKS: u32 = 25;
 
@@ -201,11 +204,11 @@ impl Roles {
                 return Some(Term(self.term.load(Ordering::Acquire)));
             }
             let now = (self.term.load(Ordering::Acquire), self.progress.load(Ordering::Acquire));
-            if self.away.load(Ordering::Acquire) && seen == Some(now) {
+            idle = if seen == Some(now) { idle + 1 } else { 0 };
+            if self.away.load(Ordering::Acquire) && idle >= LOOKS {
                 state.seat = Seat::Empty;
                 return Some(self.replace());
             }
-            idle = if seen == Some(now) { idle + 1 } else { 0 };
             seen = Some(now);
             state = if idle < IDLE_TICKS {
                 wait_for(&self.standby, state, TICK)

@@ -21,6 +21,7 @@ from sqlalchemy.sql.elements import (
     True_,
     UnaryExpression,
 )
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.schema import Column
 from sqlalchemy.sql.selectable import Select
 
@@ -61,7 +62,9 @@ class Query:
         if not isinstance(statement, Select):
             _refuse(f"{type(statement).__name__} statements; use select(Record), .add and .delete")
         for attribute, name in _UNSUPPORTED.items():
-            if getattr(statement, attribute, None):
+            part = getattr(statement, attribute, None)
+            # Parts that were not given are none, false or empty; of others the truth isn't asked.
+            if part is not None and part is not False and part != ():
                 _refuse(f".{name}()")
         self.entity = _entity(statement)
         self.conditions = [*_conditions(statement.whereclause)]
@@ -167,6 +170,8 @@ def _count(clause: object, name: str) -> int | None:
 
 
 def _describe(element: object) -> str:
-    name = getattr(element, "name", None)
-    kind = type(element).__name__
-    return f"{name}()" if kind != "Column" and isinstance(name, str) and name else kind
+    if isinstance(element, Column):
+        return f"the column {element.key}"
+    if isinstance(element, FunctionElement):
+        return f"{getattr(element, 'name', 'a function')}()"
+    return type(element).__name__
