@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use tinybase_tests::{TestServer, Zoo, wait_for, wait_until};
+use tinybase_tests::{Process, TestServer, Zoo, descendants, wait_for, wait_until};
 
 /// Installs a misbehaving extension beside a good one and gives what the API says of it once it
 /// has failed.
@@ -132,13 +132,20 @@ async fn one_that_ignores_sigterm_and_a_grandchild_in_the_group_are_gone_after_d
     let limits = "\n[extension.limits]\nterm_grace = \"300ms\"\ndrain_grace = \"300ms\"\n";
     server.install(&zoo.extension_with("stubborn", "ignore-term", limits)?).await?;
     server.install(&zoo.extension_with("parent", "fork-grandchild", limits)?).await?;
-    assert!(server.children()?.len() >= 3, "two extensions and a grandchild");
+    let mut processes = Vec::new();
+    for name in ["stubborn", "parent"] {
+        let pid = server.extension(name).await?["pid"].as_u64().expect("a pid");
+        let process = Process(u32::try_from(pid)?);
+        processes.push(process);
+        processes.extend(descendants(process.0)?);
+    }
+    assert_eq!(processes.len(), 3, "two extensions and a grandchild");
     for name in ["stubborn", "parent"] {
         let output = server.cli(&["extensions", "disable", name]).await?;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     wait_until("no process is left", Duration::from_secs(10), || async {
-        server.children().is_ok_and(|children| children.is_empty())
+        processes.iter().all(|process| !process.is_alive())
     })
     .await;
     server.stop().await

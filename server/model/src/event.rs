@@ -197,9 +197,9 @@ impl Event {
     pub fn subject(&self) -> Option<&str> {
         match self {
             Self::UserRegister(_) | Self::UserLogin(_) => None,
-            Self::RecordCreate(record) | Self::RecordUpdate(record) | Self::RecordDelete(record) => {
-                Some(&record.collection)
-            }
+            Self::RecordCreate(record)
+            | Self::RecordUpdate(record)
+            | Self::RecordDelete(record) => Some(&record.collection),
             Self::FunctionCall(call) => Some(&call.name),
             Self::FunctionComplete(completion) => Some(&completion.name),
         }

@@ -33,5 +33,7 @@ pub use invocation::{
 pub use json::JsonBytes;
 pub use limits::Limits;
 pub use name::{ExtensionName, InvalidName};
-pub use record::{Collection, CollectionName, InvalidCollectionName, Comparison, Condition, Record, SortKey, User};
+pub use record::{
+    Collection, CollectionName, Comparison, Condition, InvalidCollectionName, Record, SortKey, User,
+};
 pub use status::{CrashReport, ExtensionState, ExtensionStatus, LogLevel, LogLine, LogSource};

@@ -47,7 +47,7 @@ struct Inner {
 
 struct Logs {
     files: LogFiles,
-    level: tinybase_model::LogLevel,
+    level: LogLevel,
 }
 
 struct Tasks {
