@@ -151,7 +151,8 @@ impl Shared {
         if matches!(extension.condition, Condition::Broken(_)) {
             self.supervisor.forget(name).await;
         }
-        if !self.asleep {
+        // Somebody may have disabled it since the command was checked.
+        if extension.enabled && !self.asleep {
             self.permit(&extension);
             self.start(&extension).await;
             self.settle(&extension).await;
