@@ -5,13 +5,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tinybase_model::{
     Body, CallSummary, Collection, EventId, EventKind, ExtensionName, Identity, Invocation,
-    InvocationTarget, JsonBytes, Limits, ListRecords, LogLevel, LogLine, Phase, Record,
+    InvocationTarget, JsonBytes, Limits, ListRecords, LogLevel, LogLine, Outcome, Phase, Record,
     RecordEvent, RecordId, RecordPage, Registration, User, UserId,
 };
 use tinybase_wire::{
@@ -20,13 +20,15 @@ use tinybase_wire::{
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use crate::measure::{Latency, lone, rate};
+use crate::measure::{Latency, Rate, lone, rate};
 use crate::process::Process;
 
 /// The extension's name.
 pub const NAME: &str = "bench";
 /// 64 bytes.
 const DATA: &[u8] = br#"{"text":"....................................................."}"#;
+/// The text that the extensions refuse.
+pub const REFUSED: &str = "no";
 /// How long an extension may take to get ready.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between measurements nothing drives the host, so nothing may be missed meanwhile.
@@ -38,7 +40,7 @@ pub struct Host {
     runtime: Runtime,
     session: Session,
     _stop: tokio_util::sync::DropGuard,
-    _process: Process,
+    process: Process,
 }
 
 impl Host {
@@ -79,7 +81,9 @@ impl Host {
             expected.allow_process(process.id());
             anyhow::Ok((expected.session().await.context("the extension isn't ready")?, process))
         })?;
-        Ok(Self { runtime, session, _stop: stop.drop_guard(), _process: process })
+        let host = Self { runtime, session, _stop: stop.drop_guard(), process };
+        host.prove_that_the_handler_runs()?;
+        Ok(host)
     }
 
     /// Measures hook calls one at a time.
@@ -88,34 +92,52 @@ impl Host {
     /// If a call fails.
     pub fn lone(&self) -> Result<Latency> {
         let handler = self.handler()?;
-        self.runtime.block_on(lone(async || {
-            self.session.invoke(hook(&handler)).await?;
-            Ok(())
-        }))
+        self.runtime.block_on(lone(async || approved(self.session.invoke(hook(&handler)).await?)))
     }
 
     /// Measures many hook calls in flight.
     ///
     /// # Errors
     /// If a call fails.
-    pub fn rate(&self) -> Result<f64> {
+    pub fn rate(&self) -> Result<Rate> {
         let handler = self.handler()?;
-        self.runtime.block_on(rate(|| {
+        self.runtime.block_on(rate(self.process.id(), || {
             let (session, handler) = (self.session.clone(), handler.clone());
             move || {
                 let (session, invocation) = (session.clone(), hook(&handler));
-                async move {
-                    session.invoke(invocation).await?;
-                    Ok(())
-                }
+                async move { approved(session.invoke(invocation).await?) }
             }
         }))
+    }
+
+    /// Only the author's own code knows that this text is to be refused.
+    fn prove_that_the_handler_runs(&self) -> Result<()> {
+        let mut invocation = hook(&self.handler()?);
+        if let Body::Record(record) = &mut invocation.body {
+            record.data = JsonBytes::of(&serde_json::json!({ "text": REFUSED }))?;
+        }
+        match self.runtime.block_on(self.session.invoke(invocation))? {
+            Outcome::Reject(_) => Ok(()),
+            other @ (Outcome::Success { .. } | Outcome::Fault(_)) => {
+                bail!("the handler was to refuse {REFUSED:?} and did not run: {other:?}")
+            }
+        }
     }
 
     fn handler(&self) -> Result<String> {
         let registration = self.session.registration();
         let hook = registration.hooks().first().context("the extension registered no hook")?;
         Ok(hook.handler.clone())
+    }
+}
+
+/// A call that failed in the extension is no call that was measured.
+fn approved(outcome: Outcome) -> Result<()> {
+    match outcome {
+        Outcome::Success { .. } => Ok(()),
+        other @ (Outcome::Reject(_) | Outcome::Fault(_)) => {
+            bail!("the hook did not approve: {other:?}")
+        }
     }
 }
 

@@ -1,17 +1,16 @@
 //! What a round trip to an extension costs, against the least that it could.
 
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::host::Host;
-use crate::measure::{Latency, median};
+use crate::measure::{Latency, Rate};
 use crate::process::Process;
 use crate::python::{self, SdkPython};
 use crate::raw::Raw;
-use crate::report::{Goal, Report};
+use crate::report::{Goal, Measured, Report};
 use crate::unary::Unary;
 use crate::{rust_extension, start};
 
@@ -51,7 +50,7 @@ struct Results {
 #[derive(Default)]
 struct Numbers {
     lone: Vec<Latency>,
-    rate: Vec<f64>,
+    rate: Vec<Rate>,
 }
 
 impl Numbers {
@@ -67,12 +66,12 @@ impl Numbers {
         Ok(())
     }
 
-    fn latency(&self) -> Result<Latency> {
-        middle(&self.lone)
+    const fn alone(&self) -> Measured<'_> {
+        Measured::Alone(self.lone.as_slice())
     }
 
-    fn rate(&self) -> Result<f64> {
-        median(self.rate.clone(), f64::total_cmp).context("nothing was measured")
+    const fn together(&self) -> Measured<'_> {
+        Measured::Together(self.rate.as_slice())
     }
 }
 
@@ -86,25 +85,21 @@ pub fn run(folder: &Path) -> Result<Report> {
     for _ in 0..ROUNDS {
         subjects.measure(&mut results)?;
     }
-    let mut report = Report::default();
-    results.report_rust(&mut report)?;
-    let base = middle(&results.raw)?.p50;
+    let mut report = Report::new();
+    results.report_rust(&mut report);
     match &subjects.python {
         Ok(python) => {
-            results.report_python(base, &mut report)?;
+            results.report_python(&mut report);
             let (nothing, ready) = start::python(&python.sdk, folder)?;
-            report.time(
-                "Python extension, from spawn to ready",
-                (ready, None),
-                ("python3 -c pass", nothing),
-                Goal::AtMost(3.0),
-            );
+            let base = ("python3 -c pass", Measured::Once(nothing).value());
+            let ready = Measured::Once(ready);
+            report.add("Python extension, spawn to ready", &ready, base, Goal::AtMost(3.0));
         }
         Err(error) => report.leave_out("the Python extension", error),
     }
     match (&subjects.python, &subjects.grpcio) {
         (_, Err(error)) => report.leave_out("grpcio", error),
-        (python, Ok(_)) => results.report_grpcio(base, python.is_ok(), &mut report)?,
+        (python, Ok(_)) => results.report_grpcio(python.is_ok(), &mut report),
     }
     Ok(report)
 }
@@ -148,56 +143,43 @@ impl PythonSubjects {
 }
 
 impl Results {
-    fn report_rust(&self, report: &mut Report) -> Result<()> {
-        let raw = middle(&self.raw)?;
-        let base = (BARE, raw.p50);
-        report.time("bare blocking Unix socket, 64 bytes", both(raw), base, Goal::None);
-        let unary = self.unary.latency()?;
-        report.time("unary tonic call, alone", both(unary), base, Goal::None);
-        let rust = self.rust.latency()?;
-        report.time("Rust hook, alone, host on one thread", both(rust), base, Goal::AtMost(4.0));
-        let threads = self.rust_threads.latency()?;
-        report.time("Rust hook, alone, host on two threads", both(threads), base, Goal::None);
-        let base = ("unary tonic", self.unary.rate()?);
-        report.rate("unary tonic calls, 64 in flight", self.unary.rate()?, base, Goal::None);
-        let rate = self.rust.rate()?;
-        report.rate("Rust hooks, 64 in flight, one thread", rate, base, Goal::AtLeast(12.0));
-        let rate = self.rust_threads.rate()?;
-        report.rate("Rust hooks, 64 in flight, two threads", rate, base, Goal::None);
-        Ok(())
+    fn bare(&self) -> (&'static str, f64) {
+        (BARE, Measured::Alone(&self.raw).value())
     }
 
-    fn report_python(&self, base: Duration, report: &mut Report) -> Result<()> {
-        let base = (BARE, base);
-        let lone = both(self.python.latency()?);
-        report.time("Python hook, alone, host on one thread", lone, base, Goal::AtMost(6.0));
-        let lone = both(self.python_threads.latency()?);
-        report.time("Python hook, alone, host on two threads", lone, base, Goal::None);
-        Ok(())
+    fn report_rust(&self, report: &mut Report) {
+        let bare = self.bare();
+        report.add("bare Unix socket, 64 bytes", &Measured::Alone(&self.raw), bare, Goal::None);
+        report.add("unary tonic, alone", &self.unary.alone(), bare, Goal::None);
+        let goal = Goal::AtMost(4.0);
+        report.add("Rust hook, alone, one host thread", &self.rust.alone(), bare, goal);
+        let threads = &self.rust_threads;
+        report.add("Rust hook, alone, two host threads", &threads.alone(), bare, Goal::None);
+        let unary = ("unary tonic", self.unary.together().value());
+        report.add("unary tonic, 64 in flight", &self.unary.together(), unary, Goal::None);
+        let goal = Goal::AtLeast(12.0);
+        report.add("Rust hooks, 64 in flight, one thread", &self.rust.together(), unary, goal);
+        report.add("Rust hooks, 64 in flight, two threads", &threads.together(), unary, Goal::None);
     }
 
-    fn report_grpcio(&self, base: Duration, python: bool, report: &mut Report) -> Result<()> {
-        let lone = both(self.grpcio.latency()?);
-        report.time("unary grpcio call, alone", lone, (BARE, base), Goal::None);
-        let base = ("unary grpcio", self.grpcio.rate()?);
-        report.rate("unary grpcio calls, 64 in flight", self.grpcio.rate()?, base, Goal::None);
+    fn report_python(&self, report: &mut Report) {
+        let (bare, goal) = (self.bare(), Goal::AtMost(6.0));
+        report.add("Python hook, alone, one host thread", &self.python.alone(), bare, goal);
+        let threads = &self.python_threads;
+        report.add("Python hook, alone, two host threads", &threads.alone(), bare, Goal::None);
+    }
+
+    fn report_grpcio(&self, python: bool, report: &mut Report) {
+        report.add("unary grpcio, alone", &self.grpcio.alone(), self.bare(), Goal::None);
+        let base = ("unary grpcio", self.grpcio.together().value());
+        report.add("unary grpcio, 64 in flight", &self.grpcio.together(), base, Goal::None);
         if python {
-            let rate = self.python.rate()?;
-            report.rate("Python hooks, 64 in flight, one thread", rate, base, Goal::AtLeast(60.0));
-            let rate = self.python_threads.rate()?;
-            report.rate("Python hooks, 64 in flight, two threads", rate, base, Goal::None);
+            let (one, two) = (self.python.together(), self.python_threads.together());
+            let goal = Goal::AtLeast(60.0);
+            report.add("Python hooks, 64 in flight, one thread", &one, base, goal);
+            report.add("Python hooks, 64 in flight, two threads", &two, base, Goal::None);
         }
-        Ok(())
     }
-}
-
-fn both(latency: Latency) -> (Duration, Option<Duration>) {
-    (latency.p50, Some(latency.p99))
-}
-
-fn middle(latencies: &[Latency]) -> Result<Latency> {
-    let by_p50 = |a: &Latency, b: &Latency| a.p50.cmp(&b.p50);
-    median(latencies.to_vec(), by_p50).context("nothing was measured")
 }
 
 fn one_thread() -> Result<Runtime> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -22,6 +22,20 @@ pub struct Latency {
     pub p50: Duration,
     /// All but a hundredth took at most this long.
     pub p99: Duration,
+    /// The time of all calls together over their number: a second way to the same truth.
+    pub mean: Duration,
+}
+
+/// How fast calls went through, and what they cost. Processor time tells the truth on a machine
+/// that does other things too, where the rate doesn't.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    /// Calls a second.
+    pub calls: f64,
+    /// Processor time of the host for one call.
+    pub host_cpu: Duration,
+    /// Processor time of the extension for one call.
+    pub extension_cpu: Duration,
 }
 
 /// Sums up times.
@@ -30,7 +44,8 @@ pub fn latency(mut times: Vec<Duration>) -> Latency {
     let at = |share: usize| {
         times.get(times.len() * share / 100).or(times.last()).copied().unwrap_or_default()
     };
-    Latency { p50: at(50), p99: at(99) }
+    let count = u32::try_from(times.len()).unwrap_or(u32::MAX).max(1);
+    Latency { p50: at(50), p99: at(99), mean: times.iter().sum::<Duration>() / count }
 }
 
 /// Makes calls one at a time, each when the one before has ended.
@@ -75,11 +90,11 @@ pub fn lone_blocking(mut call: impl FnMut() -> Result<()>) -> Result<Latency> {
     Ok(latency(times))
 }
 
-/// Keeps [`IN_FLIGHT`] callers busy; calls a second.
+/// Keeps [`IN_FLIGHT`] callers of a process busy.
 ///
 /// # Errors
 /// If a call fails.
-pub async fn rate<C, F>(caller: impl Fn() -> C) -> Result<f64>
+pub async fn rate<C, F>(process: u32, caller: impl Fn() -> C) -> Result<Rate>
 where
     C: FnMut() -> F + Send + 'static,
     F: Future<Output = Result<()>> + Send + 'static,
@@ -99,15 +114,29 @@ where
     }
     tokio::time::sleep(WARM_UP).await;
     let (began, before) = (Instant::now(), calls.load(Ordering::Relaxed));
+    let (host, extension) = (cpu_time(std::process::id())?, cpu_time(process)?);
     tokio::time::sleep(MEASURED).await;
     let (took, made) = (began.elapsed(), calls.load(Ordering::Relaxed) - before);
+    let host = cpu_time(std::process::id())?.saturating_sub(host);
+    let extension = cpu_time(process)?.saturating_sub(extension);
     stop.store(true, Ordering::Relaxed);
     while let Some(caller) = callers.join_next().await {
         caller??;
     }
-    #[expect(clippy::cast_precision_loss, reason = "a count of calls in less than a second")]
-    let made = made as f64;
-    Ok(made / took.as_secs_f64())
+    let made = u32::try_from(made)?.max(1);
+    let calls = f64::from(made) / took.as_secs_f64();
+    Ok(Rate { calls, host_cpu: host / made, extension_cpu: extension / made })
+}
+
+/// The processor time that all threads of a process have used.
+fn cpu_time(process: u32) -> Result<Duration> {
+    let mut total = 0;
+    for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        let times = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        let used = times.split_ascii_whitespace().next().unwrap_or_default();
+        total += used.parse::<u64>().context("schedstat begins with a number")?;
+    }
+    Ok(Duration::from_nanos(total))
 }
 
 /// The middle one.

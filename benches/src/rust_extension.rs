@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use serde::Deserialize;
-use tinybase_sdk::{All, Context, Extension, NewRecord, Patch, Result};
+use tinybase_sdk::{All, Context, Extension, NewRecord, Patch, Result, reject};
+
+use crate::host::REFUSED;
 
 /// The role of the extension's process.
 pub const ROLE: &str = "extension";
@@ -20,6 +22,8 @@ pub fn run() -> ExitCode {
 }
 
 async fn approve(_context: Context, event: NewRecord<Note>) -> Result<Patch> {
-    debug_assert!(!event.data.text.is_empty(), "the host sends a text");
+    if event.data.text == REFUSED {
+        return Err(reject(400, "refused", "the text is refused"));
+    }
     Ok(Patch::none())
 }

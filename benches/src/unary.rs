@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::task::{Context, Poll};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
 use tinybase_proto::v1;
@@ -24,7 +24,7 @@ use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
-use crate::measure::{Latency, lone, rate};
+use crate::measure::{Latency, Rate, lone, rate};
 use crate::process::Process;
 
 /// The role of the serving process.
@@ -87,7 +87,7 @@ impl Service<http::Request<Body>> for EchoServer {
 pub struct Unary {
     runtime: Runtime,
     client: HostServiceClient<Channel>,
-    _process: Process,
+    process: Process,
 }
 
 impl Unary {
@@ -119,7 +119,7 @@ impl Unary {
             client.clone().call_function(request()).await.context("the first call failed")?;
             anyhow::Ok(client)
         })?;
-        Ok(Self { runtime, client, _process: process })
+        Ok(Self { runtime, client, process })
     }
 
     /// Measures calls one at a time.
@@ -128,28 +128,29 @@ impl Unary {
     /// If a call fails.
     pub fn lone(&self) -> Result<Latency> {
         let mut client = self.client.clone();
-        self.runtime.block_on(lone(async || {
-            client.call_function(request()).await?;
-            Ok(())
-        }))
+        self.runtime
+            .block_on(lone(async || echoed(&client.call_function(request()).await?.into_inner())))
     }
 
     /// Measures many calls in flight.
     ///
     /// # Errors
     /// If a call fails.
-    pub fn rate(&self) -> Result<f64> {
-        self.runtime.block_on(rate(|| {
+    pub fn rate(&self) -> Result<Rate> {
+        self.runtime.block_on(rate(self.process.id(), || {
             let client = self.client.clone();
             move || {
                 let mut client = client.clone();
-                async move {
-                    client.call_function(request()).await?;
-                    Ok(())
-                }
+                async move { echoed(&client.call_function(request()).await?.into_inner()) }
             }
         }))
     }
+}
+
+/// An answer without the 64 bytes is no call that was measured.
+fn echoed(response: &v1::CallFunctionResponse) -> Result<()> {
+    ensure!(response.output == request().input, "the answer is not the echo");
+    Ok(())
 }
 
 fn request() -> v1::CallFunctionRequest {
