@@ -37,8 +37,10 @@ pub(crate) struct Tools {
     pub(crate) executable: PathBuf,
     /// The protocol's schema.
     pub(crate) proto: PathBuf,
-    /// Where cargo keeps what it built for extensions.
+    /// Where cargo keeps what it built for extensions, unless there is a better place.
     pub(crate) cargo_target: PathBuf,
+    /// Where the operator wants that.
+    pub(crate) cargo_target_named: Option<PathBuf>,
 }
 
 impl Build<'_> {

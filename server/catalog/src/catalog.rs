@@ -102,13 +102,13 @@ impl Catalog {
         } else {
             fs::write(&proto_path, proto).map_err(CatalogError::io("writing", &proto_path))?;
         }
-        let named = std::env::var_os("TINYBASE_CARGO_TARGET_DIR").map(PathBuf::from);
-        let cargo_target = named.unwrap_or_else(|| cache.join("cargo-target"));
+        let cargo_target = cache.join("cargo-target");
+        let cargo_target_named = std::env::var_os("TINYBASE_CARGO_TARGET_DIR").map(PathBuf::from);
         Ok(Self {
             guard: folder.join(".guard"),
             folder,
             lock: data.join(lock::FILE_NAME),
-            tools: Tools { executable, proto: proto_path, cargo_target },
+            tools: Tools { executable, proto: proto_path, cargo_target, cargo_target_named },
         })
     }
 

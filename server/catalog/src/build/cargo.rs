@@ -1,7 +1,7 @@
 //! Rust extensions: built by cargo in the staging folder, started as one program.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -13,16 +13,20 @@ use crate::work::Work;
 /// Builds the program and puts it at `bin/<name>`.
 pub(super) fn build(build: &Build<'_>, work: &Work<'_>) -> Result<(), InstallError> {
     work.report("building with cargo; the first build of an extension takes a while");
+    let checkout = sdk::checkout(&build.tools.executable);
+    let place = place(build, checkout.as_deref());
     let mut tool = Tool::new("cargo")
-        .args(["build", "--release", "--message-format=json-render-diagnostics"])
-        .env("CARGO_TARGET_DIR", &build.tools.cargo_target)
+        .args(["build", "--message-format=json-render-diagnostics", "--profile"])
+        .arg(&place.profile)
+        .env("CARGO_TARGET_DIR", &place.folder)
         .env("CARGO_TERM_COLOR", "never")
         .folder(build.staging)
         .limit(BUILD_LIMIT);
     for variable in ["CARGO_BUILD_TARGET", "CARGO_BUILD_TARGET_DIR", "CARGO_MANIFEST_DIR"] {
         tool = tool.env_remove(variable);
     }
-    if let Some(checkout) = sdk::checkout(&build.tools.executable) {
+    if let Some(checkout) = checkout {
+        take_lock(build, &checkout)?;
         let path = checkout.join("sdk-rust");
         tool = tool
             .arg("--config")
@@ -35,6 +39,40 @@ pub(super) fn build(build: &Build<'_>, work: &Work<'_>) -> Result<(), InstallErr
     let target = target.join(build.manifest.about.name.as_str());
     fs::copy(&program, &target).map_err(InstallError::io("copying", program))?;
     Ok(())
+}
+
+/// Where cargo builds, and how.
+struct Place {
+    folder: PathBuf,
+    profile: String,
+}
+
+/// In a checkout that is where the server itself was built, with its profile, so that what both use
+/// is built once.
+fn place(build: &Build<'_>, checkout: Option<&Path>) -> Place {
+    let named = build.tools.cargo_target_named.clone();
+    let own = checkout.map(|checkout| sdk::Target::of(checkout, &build.tools.executable));
+    match (named, own) {
+        (None, Some(own)) => {
+            let profile = own.cargo_profile().to_owned();
+            // The distribution's profile is known in our own workspace only.
+            let profile = if profile == "dev" { profile } else { "release".to_owned() };
+            Place { folder: own.folder, profile }
+        }
+        (Some(folder), _) => Place { folder, profile: "release".to_owned() },
+        (None, None) => {
+            Place { folder: build.tools.cargo_target.clone(), profile: "release".to_owned() }
+        }
+    }
+}
+
+/// An extension without a lock file gets the checkout's: the same versions, and nothing to look up.
+fn take_lock(build: &Build<'_>, checkout: &Path) -> Result<(), InstallError> {
+    let own = build.staging.join("Cargo.lock");
+    if own.exists() {
+        return Ok(());
+    }
+    fs::copy(checkout.join("Cargo.lock"), &own).map(drop).map_err(InstallError::io("writing", &own))
 }
 
 #[derive(Deserialize)]

@@ -51,15 +51,15 @@ pub(super) fn checkout(executable: &Path) -> Option<PathBuf> {
     candidates.into_iter().find(is_ours).map(Path::to_owned)
 }
 
-/// Where cargo put the server, so that the wheel is built from what is compiled there already.
+/// Where cargo put the server, so that what is built here is made from what is compiled there already.
 #[derive(Debug, PartialEq, Eq)]
-struct Target {
-    folder: PathBuf,
+pub(super) struct Target {
+    pub(super) folder: PathBuf,
     profile: String,
 }
 
 impl Target {
-    fn of(checkout: &Path, executable: &Path) -> Self {
+    pub(super) fn of(checkout: &Path, executable: &Path) -> Self {
         let named = executable.ancestors().find_map(|folder| {
             let profile = folder.file_name().and_then(OsStr::to_str)?;
             let known = matches!(profile, "debug" | "release" | "dist");
@@ -74,7 +74,7 @@ impl Target {
     }
 
     /// The profile's name, which for `debug` isn't its folder's.
-    fn cargo_profile(&self) -> &str {
+    pub(super) fn cargo_profile(&self) -> &str {
         if self.profile == "debug" { "dev" } else { &self.profile }
     }
 }
