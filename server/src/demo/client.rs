@@ -28,7 +28,8 @@ impl Client {
             Self { http: reqwest::Client::new(), base: base.to_owned(), token: String::new() };
         let credentials = json!({ "email": email, "password": password });
         let answer = client.post("/api/auth/login", &credentials).await?;
-        client.token = answer["access_token"].as_str().context("no access token")?.to_owned();
+        let token = answer["access_token"].as_str().context("no access token")?;
+        token.clone_into(&mut client.token);
         Ok(client)
     }
 

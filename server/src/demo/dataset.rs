@@ -1,5 +1,5 @@
 //! The Palmer penguins: 344 birds measured near Palmer Station, Antarctica, by Kristen Gorman and the
-//! Palmer Station Long Term Ecological Research programme. CC-0. The PyPI package `palmerpenguins`
+//! Palmer Station Long Term Ecological Research programme. CC-0. The `PyPI` package `palmerpenguins`
 //! ships them as a CSV file, which is read without installing the package.
 
 use std::path::Path;
