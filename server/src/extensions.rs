@@ -97,10 +97,14 @@ impl Extensions {
         }
     }
 
-    /// Gives up installs, and waits for commands that are under way.
-    pub(crate) async fn shutdown(&self) {
+    /// Gives up installs and waits for starts, and takes no further commands.
+    pub(crate) fn give_up(&self) {
         self.shared.stop.cancel();
         self.tasks.close();
+    }
+
+    /// Waits for the commands that are under way.
+    pub(crate) async fn finish(&self) {
         self.tasks.wait().await;
     }
 

@@ -161,8 +161,10 @@ impl Server {
     pub(crate) async fn stop(mut self) {
         self.work.ready.send_replace(false);
         remove(&self.data.address_file());
+        // First, because a request that installs something would otherwise use up the grace.
+        self.extensions.give_up();
         self.work.http.end().await;
-        self.extensions.shutdown().await;
+        self.extensions.finish().await;
         // Extensions drain while their answers still count; what then is under way comes again.
         self.supervisor.shutdown().await;
         self.work.delivery.end().await;

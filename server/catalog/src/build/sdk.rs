@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::{BUILD_LIMIT, python};
 use crate::error::InstallError;
-use crate::process::Tool;
+use crate::process::{CommandError, Tool};
 use crate::work::Work;
 
 const MATURIN: &str = "maturin>=1.16,<2";
@@ -109,18 +109,26 @@ fn build(target: &Target, checkout: &Path, work: &Work<'_>) -> Result<PathBuf, I
     if wheels.exists() {
         fs::remove_dir_all(&wheels).map_err(InstallError::io("removing", &wheels))?;
     }
-    Tool::new(maturin)
-        .args(["build", "--profile", target.cargo_profile(), "--target-dir"])
-        .arg(&target.folder)
-        .arg("--out")
-        .arg(&wheels)
-        .arg("--interpreter")
-        .arg(tools.join("env/bin/python"))
-        .env_remove("CARGO_MANIFEST_DIR")
-        .folder(&checkout.join("sdk-python"))
-        .limit(BUILD_LIMIT)
-        .run(work)
-        .map_err(InstallError::step("building the Python SDK"))?;
+    let build = || {
+        Tool::new(&maturin)
+            .args(["build", "--profile", target.cargo_profile(), "--target-dir"])
+            .arg(&target.folder)
+            .arg("--out")
+            .arg(&wheels)
+            .arg("--interpreter")
+            .arg(tools.join("env/bin/python"))
+            .env_remove("CARGO_MANIFEST_DIR")
+            .folder(&checkout.join("sdk-python"))
+            .limit(BUILD_LIMIT)
+            .run(work)
+    };
+    // A developer's own maturin may use its folder within the target folder at the same time, which
+    // ends one of the two. What was compiled is kept, so a second try is quick.
+    let outcome = match build() {
+        Err(CommandError::Failed { .. }) => build(),
+        other => other,
+    };
+    outcome.map_err(InstallError::step("building the Python SDK"))?;
     newest_wheel(&wheels).ok_or_else(|| {
         InstallError::Refused(format!(
             "building the Python SDK left nothing in {}",
