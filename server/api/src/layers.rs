@@ -39,8 +39,9 @@ async fn account(request: Request, next: Next) -> Response {
     if let Some(body) = response.extensions_mut().remove::<ProblemBody>() {
         response = with_id(response, body, &id);
     }
-    tracing::info!(
-        target: "access",
+    // At debug, since a line for each request is what a busy server spends most on.
+    tracing::debug!(
+        target: "tinybase::access",
         request_id = id.to_str().unwrap_or_default(),
         %method,
         // The pattern, not the path: ids and names of data don't belong into the log.
