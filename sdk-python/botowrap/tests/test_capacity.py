@@ -12,6 +12,7 @@ from tests.conftest import Backend
 from tests.servers import FaultServer
 
 LOGGER = "botowrap.extensions.dynamodb"
+MOTO_REPORTS_NONE = {"transact_write_items"}
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def ours(log: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 
 def test_l1_every_item_operation_logs_without_being_asked(
-    client: Any, table: str, log: pytest.LogCaptureFixture
+    backend: Backend, client: Any, table: str, log: pytest.LogCaptureFixture
 ) -> None:
     key = {"id": "a"}
     operations: list[tuple[str, dict[str, Any]]] = [
@@ -43,6 +44,8 @@ def test_l1_every_item_operation_logs_without_being_asked(
     for method, params in operations:
         log.clear()
         getattr(client, method)(**params)
+        if backend.name == "moto" and method in MOTO_REPORTS_NONE:
+            continue
         (record,) = ours(log)
         assert record.levelno == logging.INFO
         start = f"DynamoDB consumed capacity for table {table}: "
@@ -67,8 +70,9 @@ def test_l2_lists_log_one_line_per_table(
     backend: Backend, client: Any, table: str, log: pytest.LogCaptureFixture
 ) -> None:
     other = backend.table(client, "id:S")
-    request = [{"PutRequest": {"Item": {"id": "a"}}}]
-    client.batch_write_item(RequestItems={table: request, other: request})
+    # Not the same key: moto takes it for a duplicate, though the tables differ.
+    requests = {t: [{"PutRequest": {"Item": {"id": t}}}] for t in (table, other)}
+    client.batch_write_item(RequestItems=requests)
     tables = [record.getMessage().split()[5] for record in ours(log)]
     assert sorted(tables) == sorted([f"{table}:", f"{other}:"])
 

@@ -140,7 +140,7 @@ def test_r6_explicit_retries_of_the_client_win(
     assert len(faults.requests) == 2
 
 
-@pytest.mark.parametrize("mode", ["standard", "legacy", "adaptive"])
+@pytest.mark.parametrize("mode", ["standard", "legacy"])
 def test_r6_an_explicit_mode_alone_leaves_the_count_to_max_retries(
     faulty: Backend, faults: FaultServer, sleeps: list[float], mode: Any
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import Any, cast
 
 from boto3.session import Session
 
@@ -74,8 +74,7 @@ class _Attachment:
         events.register(_RESOURCE_CLASS, _add_resource_mixin, unique_id=f"{_UNIQUE_ID}-resource")
 
     def unregister(self, events: Any) -> None:
-        events.unregister(_CLIENT_CLASS, unique_id=_UNIQUE_ID)
-        events.unregister(_RESOURCE_CLASS, unique_id=f"{_UNIQUE_ID}-resource")
+        _unregister_bootstrap(events)
         for client in list(self.clients):
             client._botowrap.detach()
         self.clients.clear()
@@ -89,6 +88,8 @@ class _Attachment:
 
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 super().__init__(*args, **kwargs)
+                # The client's copies of the session's handlers, which nobody would take back.
+                _unregister_bootstrap(cast("Any", self).meta.events)
                 self._botowrap = ClientHooks(self, attachment.config)
                 attachment.clients.add(self)
 
@@ -97,6 +98,11 @@ class _Attachment:
         if self.config.add_pagination:
             mixins.append(AsyncPageMethods if is_async else PageMethods)
         base_classes[:0] = mixins
+
+
+def _unregister_bootstrap(events: Any) -> None:
+    events.unregister(_CLIENT_CLASS, unique_id=_UNIQUE_ID)
+    events.unregister(_RESOURCE_CLASS, unique_id=f"{_UNIQUE_ID}-resource")
 
 
 def _add_resource_mixin(base_classes: list[type], **_: Any) -> None:
