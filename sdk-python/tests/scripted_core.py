@@ -35,6 +35,7 @@ class ScriptedCore:
             [program, self.socket], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._lines: queue.SimpleQueue[Line] = queue.SimpleQueue()
+        self._skipped: list[Line] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.expect("listening")
@@ -60,7 +61,11 @@ class ScriptedCore:
         self._process.stdin.flush()
 
     def expect(self, key: str, value: object = ...) -> Line:
-        """The next line with that key, whatever comes before it."""
+        """The next line with that key; what comes before it stays for later."""
+        for line in self._skipped:
+            if key in line and value in (..., line[key]):
+                self._skipped.remove(line)
+                return line
         while True:
             try:
                 line = self._lines.get(timeout=PATIENCE)
@@ -68,6 +73,11 @@ class ScriptedCore:
                 raise AssertionError(f"no {key} came within {PATIENCE} s") from None
             if key in line and value in (..., line[key]):
                 return line
+            self._skipped.append(line)
+
+    def came(self, key: str) -> bool:
+        """Whether a line with that key came before the last one that was expected."""
+        return any(key in line for line in self._skipped)
 
     def invoke(self, *invocations: Line) -> None:
         """Hands work over in one frame."""

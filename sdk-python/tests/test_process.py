@@ -174,8 +174,8 @@ def test_a_held_gil_stops_no_heartbeat(core: ScriptedCore, start: Start) -> None
     core.invoke(call("hold", "h"))
     core.expect("received", "h")
     core.send(ping="p1")
-    line = core.expect("pong")
-    assert line["pong"] == "p1"
+    core.expect("pong", "p1")
+    assert not core.came("outcome")
     core.expect("outcome", "h")
 
 
@@ -364,6 +364,49 @@ def test_a_dead_server_ends_the_extension_even_in_a_handler(
     code, _, errors = extension.end()
     assert code == 1
     assert errors.startswith("tinybase: the connection to the server broke")
+
+
+def test_a_dead_server_ends_the_extension_even_with_the_gil_held(
+    core: ScriptedCore, start: Start
+) -> None:
+    extension = start(
+        "import ctypes\nfrom tinybase.functions import register\n"
+        "@register('hold')\n"
+        "def hold(ctx, payload):\n    ctypes.PyDLL(None).sleep(600)\n"
+    )
+    core.invoke(call("hold", "h"))
+    core.expect("received", "h")
+    core.kill()
+    assert extension.end()[0] == -9
+
+
+MIXED = """
+import time
+from tinybase.functions import register
+@register('fast')
+def fast(ctx, payload): return 1
+@register('slow')
+def slow(ctx, payload): time.sleep(0.02)
+@register('later')
+async def later(ctx, payload): return 2
+"""
+
+
+def test_each_of_many_mixed_calls_gets_exactly_one_outcome(
+    core: ScriptedCore, start: Start
+) -> None:
+    start(MIXED)
+    sent = []
+    for frame in range(20):
+        calls = [
+            call(name, f"{frame}-{number}-{name}")
+            for number in range(5)
+            for name in ("fast", "slow", "later", "nobody")
+        ]
+        core.invoke(*calls)
+        sent += [it["id"] for it in calls]
+    outcomes = [core.expect("outcome")["outcome"] for _ in sent]
+    assert sorted(outcomes) == sorted(sent)
 
 
 def test_a_refusal_is_told_on_standard_error(core: ScriptedCore, start: Start) -> None:

@@ -9,8 +9,9 @@ use std::task::{Context, Poll};
 use std::thread::{Builder, JoinHandle};
 
 use pyo3::prelude::*;
+use rustix::process::Signal;
 use tinybase_sdk::client::RunError;
-use tokio::signal::unix::Signal;
+use tokio::signal::unix::Signal as Signals;
 use tokio::time::Instant;
 
 use crate::binding::{Handler, Handlers};
@@ -22,11 +23,13 @@ use crate::wire::Wire;
 
 /// After so many handlers in a row the leader looks after the connection.
 const HANDLERS_IN_A_ROW: usize = 64;
+/// How long Python may take to end itself once the server is gone: two seconds.
+const LAST_RESORT_TICKS: u32 = 1000;
 
 /// What the leader polls.
 pub(crate) struct Driven {
     pub(crate) session: Pin<Box<dyn Future<Output = Result<(), RunError>> + Send>>,
-    pub(crate) signals: [Signal; 2],
+    pub(crate) signals: [Signals; 2],
 }
 
 /// Runs handlers and drives the connection.
@@ -53,24 +56,37 @@ impl Pool {
     pub(crate) fn spawn(self: &Arc<Self>, term: Option<Term>) -> io::Result<()> {
         let pool = Arc::clone(self);
         let thread = Builder::new().name("tinybase".to_owned()).spawn(move || {
-            // Attached for as long as it lives, so that `threading.local` holds from call to call.
-            Python::attach(|py| pool.work(py, term));
+            // Without the GIL at first, which a handler may hold for as long as it likes. From
+            // its first handler on the thread stays attached, so that `threading.local` holds.
+            if let Some(term) = pool.turn(term) {
+                Python::attach(|py| pool.work(py, term));
+            }
             pool.roles.leave();
         })?;
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         Ok(())
     }
 
-    fn work(self: &Arc<Self>, py: Python<'_>, mut term: Option<Term>) {
+    fn work(self: &Arc<Self>, py: Python<'_>, first: Term) {
+        let mut turn = Some(first);
+        while let Some(term) = turn {
+            let leads = self.run(py, term);
+            turn = py.detach(|| self.turn(leads.then_some(term)));
+        }
+    }
+
+    /// Waits until this thread leads and has work; none at the end.
+    fn turn(self: &Arc<Self>, mut term: Option<Term>) -> Option<Term> {
         while !self.roles.is_over() {
-            let Some(current) = term.take() else {
-                term = py.detach(|| self.roles.wait());
-                continue;
+            let current = match term.take() {
+                Some(current) => current,
+                None => self.roles.wait()?,
             };
-            if py.detach(|| self.lead(current)) && self.run(py, current) {
-                term = Some(current);
+            if self.lead(current) {
+                return Some(current);
             }
         }
+        None
     }
 
     /// Drives the connection until there is work. False if this thread leads no more.
@@ -87,7 +103,11 @@ impl Pool {
                 poll_fn(|cx| self.poll(cx)).await
             });
             if let Some(end) = end {
+                let lost = matches!(end, End::Lost(_));
                 self.roles.end(end);
+                if lost {
+                    self.kill_what_stays();
+                }
                 return false;
             }
             if self.is_covered() {
@@ -95,6 +115,12 @@ impl Pool {
                 return true;
             }
         }
+    }
+
+    /// With the server gone Python ends the process, unless a handler holds the GIL.
+    fn kill_what_stays(&self) {
+        self.roles.wait_for_threads(LAST_RESORT_TICKS);
+        let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<End>> {
@@ -129,6 +155,9 @@ impl Pool {
     fn run(self: &Arc<Self>, py: Python<'_>, term: Term) -> bool {
         let mut jobs = Jobs::new();
         for _ in 0..HANDLERS_IN_A_ROW {
+            if self.roles.is_over() {
+                break;
+            }
             let Some(work) = self.desk.take() else { break };
             match work {
                 Work::Invoke(message, deadline) => {

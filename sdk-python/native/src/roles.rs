@@ -73,8 +73,8 @@ pub(crate) struct Roles {
 #[derive(Debug, Default)]
 struct State {
     threads: usize,
-    /// No further thread is to be had.
-    full: bool,
+    /// How many threads are to be had, if that is less than [`THREADS_MAX`].
+    threads_max: Option<usize>,
     waiting: usize,
     seat: Seat,
     end: Option<End>,
@@ -157,7 +157,7 @@ impl Roles {
     pub(crate) fn spawn_failed(&self) -> bool {
         let mut state = self.lock();
         state.threads -= 1;
-        state.full = true;
+        state.threads_max = Some(state.threads);
         if state.seat == Seat::Called {
             state.seat = Seat::Empty;
         }
@@ -284,8 +284,8 @@ impl Roles {
 }
 
 impl State {
-    const fn may_grow(&self) -> bool {
-        self.threads < THREADS_MAX && !self.full
+    fn may_grow(&self) -> bool {
+        self.threads < self.threads_max.unwrap_or(THREADS_MAX)
     }
 }
 

@@ -112,6 +112,11 @@ def _functions(registry: Registry) -> list[_native.FunctionTuple]:
 def _serve(session: _native.Session, relay: LogRelay, hooks: list[_native.HookTuple]) -> int:
     relay.open(session.log_level, session.log)
     end, message = session.run()
+    # From here on a signal ends the process at once.
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if message:
         sys.stderr.write(f"tinybase: {message}\n")
     if end == "terminated" and not session.drained:
