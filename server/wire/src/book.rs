@@ -4,6 +4,7 @@
 //! N streams of credit 1 take the same steps. Nothing here waits, sends or reads a clock.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, Hasher};
 
 #[cfg(test)]
 mod tests;
@@ -50,12 +51,43 @@ struct Slot {
     cancels: Vec<(WorkId, CancelReason)>,
 }
 
+/// Hashes ids that this book counted up itself, so nobody can choose them to collide.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted;
+
+struct CountedHasher(u64);
+
+impl BuildHasher for Counted {
+    type Hasher = CountedHasher;
+
+    fn build_hasher(&self) -> CountedHasher {
+        CountedHasher(0)
+    }
+}
+
+impl Hasher for CountedHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    /// Spreads neighbours over all bits, as the table looks at the highest and the lowest.
+    fn write_u64(&mut self, id: u64) {
+        self.0 = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
+    }
+}
+
 /// The books of one session.
 #[derive(Debug)]
 pub(crate) struct SlotBook<W> {
     limits: BookLimits,
     slots: Vec<Slot>,
-    entries: HashMap<WorkId, Entry<W>>,
+    entries: HashMap<WorkId, Entry<W>, Counted>,
     queue: VecDeque<WorkId>,
     next_work: WorkId,
     next_slot: u32,
@@ -67,7 +99,7 @@ impl<W> SlotBook<W> {
         Self {
             limits,
             slots: Vec::new(),
-            entries: HashMap::new(),
+            entries: HashMap::default(),
             queue: VecDeque::new(),
             next_work: 1,
             next_slot: 0,
