@@ -100,7 +100,7 @@ class Extension:
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         environment |= {
             "TINYBASE_SOCKET": str(core.socket),
-            "TINYBASE_EXTENSION": folder.name,
+            "TINYBASE_EXTENSION": "my-extension",
             "TINYBASE_EXTENSION_DIR": str(folder),
             "TINYBASE_TOKEN": "secret",
             # The package under test, whatever else is installed.

@@ -22,8 +22,11 @@ def package_name(folder: str) -> str:
     return "tinybase_extension_" + "".join(c if c.isalnum() else "_" for c in base)
 
 
-def load(folder: str) -> ModuleType:
+def load(folder: str, name: str = "") -> ModuleType:
     """Imports an extension and returns its package.
+
+    Installed extensions live in folders named after their version, so the server tells the name,
+    which loggers show. Without one the package is called after the folder.
 
     The entry point is the one that the manifest names, else `__init__.py`, else `main.py`.
     Modules of the folder can import each other relatively, or by their plain names.
@@ -32,7 +35,7 @@ def load(folder: str) -> ModuleType:
         LoadError: If there is no entry point.
     """
     folder = os.path.realpath(folder)
-    name = package_name(folder)
+    name = package_name(name or folder)
     entry = _entry_point(folder)
     # At the end, so that a `types.py` of the extension doesn't hide the standard library's.
     if folder not in sys.path:

@@ -63,7 +63,7 @@ def _load(folder: str) -> tuple[Registry, str, str] | None:
     registry = _registry.Registry()
     try:
         with _registry.use(registry):
-            package = _loader.load(folder)
+            package = _loader.load(folder, os.environ.get("TINYBASE_EXTENSION", ""))
     except _loader.LoadError as error:
         sys.stderr.write(f"tinybase: {error}\n")
         return None
