@@ -26,7 +26,7 @@ impl SdkPython {
     /// # Errors
     /// If there is no interpreter or no wheel, with what to do about it.
     pub fn find(folder: &Path) -> Result<Self> {
-        let interpreter = interpreter(PYTHON);
+        let interpreter = resolve(&interpreter(PYTHON))?;
         let wheel = wheel()?;
         let modules = folder.join("python");
         let unpacked = Command::new(&interpreter)
@@ -83,6 +83,15 @@ pub fn with_grpcio() -> Result<PathBuf> {
 
 fn interpreter(variable: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| PathBuf::from("python3"), PathBuf::from)
+}
+
+/// The interpreter itself: a version manager's `python3` may be a script that takes longer than
+/// everything that is measured, on both sides of a ratio, which then looks like 1.
+fn resolve(python: &Path) -> Result<PathBuf> {
+    let asked = Command::new(python).args(["-c", "import sys; print(sys.executable)"]).output();
+    let asked = asked.with_context(|| format!("failed to run {}", python.display()))?;
+    ensure!(asked.status.success(), "{} is no Python", python.display());
+    Ok(PathBuf::from(String::from_utf8(asked.stdout)?.trim_end()))
 }
 
 fn runs(command: &mut Command) -> bool {
