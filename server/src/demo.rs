@@ -17,7 +17,7 @@ use crate::cli::DemoArgs;
 use crate::command::{Administrator, set_up};
 use crate::config::Config;
 use crate::data_folder::DataFolder;
-use crate::server::{Server, ServerOptions};
+use crate::server::{Server, ServerOptions, executable};
 use crate::signals::StopSignals;
 use crate::{telemetry, terminal};
 use client::Client;
@@ -50,7 +50,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     };
     let stay = matches!(told, Ok(true)) && !args.exit;
     if stay {
-        show_addresses(&base, &administrator)?;
+        show_addresses(&base, &administrator, &args.data)?;
         tokio::select! {
             _ = signals.next() => {}
             failure = server.failed() => terminal::note(&failure),
@@ -76,14 +76,16 @@ async fn tell(
     story::tell(narrator, &client, examples, &data.join("cache/palmerpenguins")).await
 }
 
-fn show_addresses(base: &str, administrator: &Administrator) -> std::io::Result<()> {
+fn show_addresses(base: &str, administrator: &Administrator, data: &Path) -> anyhow::Result<()> {
     terminal::say("")?;
     terminal::say("The server goes on until Ctrl-C:")?;
     terminal::say(&format!("   {base}/api/collections/penguins/records?limit=3"))?;
     terminal::say(&format!("   curl -X POST {base}/api/functions/heaviest_penguins"))?;
     terminal::say(&format!("   administrator {}", administrator.email))?;
     terminal::say(&format!("   one-time password {}", administrator.password))?;
-    terminal::say("   tinybase extensions list --data tinybase-demo")
+    let (program, data) = (executable()?, data.display());
+    terminal::say(&format!("   {} extensions list --data {data}", program.display()))?;
+    Ok(())
 }
 
 /// The checkout's examples.

@@ -73,7 +73,7 @@ pub(super) async fn run(args: InitArgs) -> anyhow::Result<ExitCode> {
             terminal::say(&format!("  Password (shown only now): {password}"))?;
         }
     }
-    terminal::say("Start the server with: tinybase serve")?;
+    terminal::say(&format!("Start the server with: tinybase serve --data {shown}"))?;
     Ok(ExitCode::SUCCESS)
 }
 
