@@ -26,11 +26,14 @@ use crate::process::Process;
 /// The extension's name.
 pub const NAME: &str = "bench";
 /// 64 bytes.
-const DATA: &[u8] = br#"{"text":"....................................................."}"#;
+pub(crate) const DATA: &[u8] =
+    br#"{"text":"....................................................."}"#;
 /// The text that the extensions refuse.
 pub const REFUSED: &str = "no";
+/// The trace context of a client's request.
+pub(crate) const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 /// How long an extension may take to get ready.
-const START_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between measurements nothing drives the host, so nothing may be missed meanwhile.
 const PATIENCE: Duration = Duration::from_hours(1);
 
@@ -141,7 +144,7 @@ fn approved(outcome: Outcome) -> Result<()> {
     }
 }
 
-fn name() -> Result<ExtensionName> {
+pub(crate) fn name() -> Result<ExtensionName> {
     Ok(NAME.parse()?)
 }
 
@@ -157,16 +160,21 @@ fn hook(handler: &str) -> Invocation {
         attempt: 1,
         event_id: EventId::generate(),
         occurred_at: Timestamp::now(),
-        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
+        traceparent: TRACEPARENT.to_owned(),
         identity: Identity::Anonymous,
         depth: 1,
-        body: Body::Record(RecordEvent {
-            collection: "notes".to_owned(),
-            record_id: None,
-            owner_id: None,
-            data: data(),
-            old_data: None,
-        }),
+        body: Body::Record(record()),
+    }
+}
+
+/// A record that is about to be created.
+pub(crate) fn record() -> RecordEvent {
+    RecordEvent {
+        collection: "notes".to_owned(),
+        record_id: None,
+        owner_id: None,
+        data: data(),
+        old_data: None,
     }
 }
 
@@ -184,7 +192,7 @@ impl Registrar for AnyRegistration {
 }
 
 /// Has nothing to call back to.
-struct NoHost;
+pub(crate) struct NoHost;
 
 fn absent<T>() -> Result<T, HostError> {
     Err(HostError::Unavailable("a benchmark has no data".to_owned()))

@@ -129,7 +129,7 @@ where
 }
 
 /// The processor time that all threads of a process have used.
-fn cpu_time(process: u32) -> Result<Duration> {
+pub(crate) fn cpu_time(process: u32) -> Result<Duration> {
     let mut total = 0;
     for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
         let times = std::fs::read_to_string(thread?.path().join("schedstat"))?;

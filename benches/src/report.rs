@@ -46,6 +46,8 @@ pub enum Measured<'a> {
     Alone(&'a [Latency]),
     /// Many calls in flight.
     Together(&'a [Rate]),
+    /// The same, as the time from one call's end to the next one's.
+    Each(&'a [Rate]),
     /// One time, itself a median.
     Once(Duration),
 }
@@ -61,6 +63,7 @@ impl Measured<'_> {
         match self {
             Self::Alone(rounds) => rounds.iter().map(|round| micros(round.p50)).collect(),
             Self::Together(rounds) => rounds.iter().map(|round| round.calls).collect(),
+            Self::Each(rounds) => rounds.iter().map(|round| 1e6 / round.calls).collect(),
             Self::Once(time) => vec![micros(*time)],
         }
     }
@@ -74,7 +77,7 @@ impl Measured<'_> {
                 mean_us: middle(rounds.iter().map(|round| round.mean).collect()),
                 ..Details::default()
             },
-            Self::Together(rounds) => Details {
+            Self::Together(rounds) | Self::Each(rounds) => Details {
                 host_cpu_us: middle(rounds.iter().map(|round| round.host_cpu).collect()),
                 extension_cpu_us: middle(rounds.iter().map(|round| round.extension_cpu).collect()),
                 ..Details::default()
@@ -85,7 +88,7 @@ impl Measured<'_> {
 
     const fn unit(&self) -> &'static str {
         match self {
-            Self::Alone(_) | Self::Once(_) => "µs",
+            Self::Alone(_) | Self::Each(_) | Self::Once(_) => "µs",
             Self::Together(_) => "calls/s",
         }
     }
@@ -127,12 +130,13 @@ struct Machine {
     load: String,
 }
 
-/// All that was measured, and what wasn't and why.
+/// All that was measured, what wasn't and why, and what else there is to say.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
     machine: Machine,
     rows: Vec<Row>,
     left_out: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Report {
@@ -177,6 +181,11 @@ impl Report {
         self.left_out.push(format!("{what}: {why:#}"));
     }
 
+    /// Says something that no row can.
+    pub fn note(&mut self, text: String) {
+        self.notes.push(text);
+    }
+
     /// The report as JSON.
     pub fn json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_else(|error| error.to_string())
@@ -201,6 +210,9 @@ impl fmt::Display for Report {
         }
         for left_out in &self.left_out {
             writeln!(f, "left out: {left_out}")?;
+        }
+        for note in &self.notes {
+            writeln!(f, "{note}")?;
         }
         Ok(())
     }

@@ -35,7 +35,17 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("tinybase-sdk-python", &["tinybase-sdk"]),
     ("rust-audit", &["tinybase-sdk"]),
     ("tinybase-tests", &["tinybase-proto"]),
-    ("tinybase-benches", &["tinybase-model", "tinybase-proto", "tinybase-sdk", "tinybase-wire"]),
+    (
+        "tinybase-benches",
+        &[
+            "tinybase-hooks",
+            "tinybase-model",
+            "tinybase-proto",
+            "tinybase-sdk",
+            "tinybase-supervisor",
+            "tinybase-wire",
+        ],
+    ),
 ];
 
 #[test]
