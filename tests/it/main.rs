@@ -7,5 +7,6 @@ mod demo;
 mod documented;
 mod functions;
 mod hooks;
+mod http;
 mod stock_clients;
 mod unruly;
