@@ -1,3 +1,3 @@
-//! The API as its consumers see it. Every test here holds on SQLite and on PostgreSQL.
+//! The API as its consumers see it. Every test here holds on `SQLite` and on `PostgreSQL`.
 
 mod system;

@@ -1,243 +1,105 @@
-//! One field of a schema: reading its definition, and checking a value against it.
+//! One field of a schema, and checking a value against it.
 
-use regex::Regex;
-use serde_json::{Map, Value};
+mod at;
+mod bounds;
+mod definition;
+mod shape;
+
+use serde_json::Value;
 use tinybase_model::FieldViolation;
 
-use crate::field_type::{FieldType, UnknownType};
-use crate::schema::violation;
+pub(crate) use self::at::At;
+pub(crate) use self::bounds::Bounds;
+pub(crate) use self::shape::{FieldType, OnDelete, Reference, Shape, check_all};
+use crate::field_type::Scalar;
 
-/// A field of a schema.
+/// A field of a schema, or a property of an object in one.
 #[derive(Debug, Clone)]
 pub(crate) struct Field {
     pub(crate) name: String,
-    kind: FieldType,
-    required: bool,
+    pub(crate) shape: Shape,
+    pub(crate) required: bool,
     default: Option<Value>,
-    bounds: Bounds,
+    traits: Vec<Trait>,
 }
 
-/// What a value has to keep to beside its type.
-#[derive(Debug, Clone, Default)]
-struct Bounds {
-    min_length: Option<usize>,
-    max_length: Option<usize>,
-    pattern: Option<Regex>,
-    min: Option<f64>,
-    max: Option<f64>,
+/// What a field is beside its shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trait {
+    /// No two records have the same value.
+    Unique,
+    /// Lists by it are fast.
+    Index,
+    /// Only administrators see it.
+    Hidden,
+    /// Clients can't set it; hooks, extensions and administrators can.
+    ReadOnly,
+    /// It keeps the value that it got at first.
+    Immutable,
 }
 
-/// What a definition may say.
-const KEYS: [&str; 10] = [
-    "name",
-    "type",
-    "required",
-    "default",
-    "description",
-    "min_length",
-    "max_length",
-    "pattern",
-    "min",
-    "max",
-];
+impl Trait {
+    /// All of them, with their keys in a definition.
+    pub(crate) const ALL: [(&'static str, Self); 5] = [
+        ("unique", Self::Unique),
+        ("index", Self::Index),
+        ("hidden", Self::Hidden),
+        ("read_only", Self::ReadOnly),
+        ("immutable", Self::Immutable),
+    ];
+}
 
 impl Field {
     /// Reads a definition such as `{"name": "title", "type": "string", "required": true}`.
     pub(crate) fn parse(definition: &Value, at: &str) -> Result<Self, Vec<FieldViolation>> {
-        let Value::Object(definition) = definition else {
-            return Err(vec![violation(at, "must be an object with \"name\" and \"type\"")]);
+        definition::field(definition, At::Pointer(at))
+    }
+
+    /// Whether it is that.
+    pub(crate) fn is(&self, what: Trait) -> bool {
+        self.traits.contains(&what)
+    }
+
+    /// Whether the database keeps an index over it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "indexes come with the next change"))]
+    pub(crate) fn is_indexed(&self) -> bool {
+        self.is(Trait::Unique) || self.is(Trait::Index) || self.reference().is_some()
+    }
+
+    /// What it refers to, if it is a reference.
+    pub(crate) const fn reference(&self) -> Option<&Reference> {
+        match &self.shape.kind {
+            FieldType::Reference(reference) => Some(reference),
+            FieldType::Scalar(_) | FieldType::List(_) | FieldType::Object(_) => None,
+        }
+    }
+
+    /// The type of its single value, if it has one.
+    pub(crate) const fn scalar(&self) -> Option<Scalar> {
+        match &self.shape.kind {
+            FieldType::Scalar(scalar) => Some(*scalar),
+            FieldType::Reference(_) => Some(Scalar::Id),
+            FieldType::List(_) | FieldType::Object(_) => None,
+        }
+    }
+
+    /// Checks a value, or fills one in if there is none; adds what is wrong to `found`.
+    pub(crate) fn check(
+        &self,
+        value: Option<Value>,
+        at: At<'_>,
+        found: &mut Vec<FieldViolation>,
+    ) -> Value {
+        let problem = match (value, &self.default) {
+            (Some(Value::Null), _) if self.required => "must not be null",
+            (Some(Value::Null), _) => return self.shape.kind.empty(),
+            (Some(value), _) => return self.shape.check(value, at, found),
+            (None, Some(default)) => return default.clone(),
+            (None, None) if self.required => "is required",
+            (None, None) => return self.shape.kind.empty(),
         };
-        let mut reader = Reader { definition, at, violations: Vec::new() };
-        reader.refuse_unknown_keys();
-        let name = reader.name();
-        let kind = reader.kind();
-        let required = reader.required();
-        let bounds = reader.bounds(kind.as_ref());
-        let mut violations = reader.violations;
-        let (Some(name), Some(kind)) = (name, kind) else { return Err(violations) };
-        let mut field = Self { name, kind, required, default: None, bounds };
-        if let Some(default) = definition.get("default").filter(|default| !default.is_null()) {
-            match field.check_value(default.clone()) {
-                Ok(default) => field.default = Some(default),
-                Err(message) => violations.push(violation(&format!("{at}/default"), &message)),
-            }
-        }
-        if violations.is_empty() { Ok(field) } else { Err(violations) }
-    }
-
-    /// Checks a value, or fills one in if there is none.
-    pub(crate) fn check(&self, value: Option<Value>) -> Result<Value, String> {
-        match value {
-            Some(Value::Null) if self.required => Err("must not be null".to_owned()),
-            Some(Value::Null) => Ok(self.kind.empty()),
-            Some(value) => self.check_value(value),
-            None => match &self.default {
-                Some(default) => Ok(default.clone()),
-                None if self.required => Err("is required".to_owned()),
-                None => Ok(self.kind.empty()),
-            },
-        }
-    }
-
-    fn check_value(&self, value: Value) -> Result<Value, String> {
-        let value = self.kind.coerce(value)?;
-        self.bounds.check(&value)?;
-        Ok(value)
-    }
-}
-
-impl Bounds {
-    fn check(&self, value: &Value) -> Result<(), String> {
-        if let Value::String(text) = value {
-            let length = text.chars().count();
-            if let Some(min) = self.min_length.filter(|min| length < *min) {
-                return Err(format!("must have at least {min} characters"));
-            }
-            if let Some(max) = self.max_length.filter(|max| length > *max) {
-                return Err(format!("must have at most {max} characters"));
-            }
-            if let Some(pattern) = self.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
-                return Err(format!("must match the pattern {:?}", pattern.as_str()));
-            }
-        }
-        if let Some(number) = value.as_f64() {
-            if let Some(min) = self.min.filter(|min| number < *min) {
-                return Err(format!("must be at least {min}"));
-            }
-            if let Some(max) = self.max.filter(|max| number > *max) {
-                return Err(format!("must be at most {max}"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Reads a definition and gathers all that is wrong with it.
-struct Reader<'a> {
-    definition: &'a Map<String, Value>,
-    at: &'a str,
-    violations: Vec<FieldViolation>,
-}
-
-impl Reader<'_> {
-    fn wrong(&mut self, key: &str, message: &str) {
-        self.violations.push(violation(&format!("{}/{key}", self.at), message));
-    }
-
-    fn refuse_unknown_keys(&mut self) {
-        for key in self.definition.keys().filter(|key| !KEYS.contains(&key.as_str())) {
-            let nearest = KEYS.into_iter().min_by_key(|known| strsim::levenshtein(known, key));
-            let message = match nearest {
-                Some(nearest) => format!("is not a known key; did you mean {nearest:?}?"),
-                None => "is not a known key".to_owned(),
-            };
-            self.wrong(key, &message);
-        }
-    }
-
-    fn name(&mut self) -> Option<String> {
-        let name = self.definition.get("name").and_then(Value::as_str).unwrap_or_default();
-        let valid = name.len() <= 100
-            && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if valid {
-            return Some(name.to_owned());
-        }
-        self.wrong("name", "must be a name of letters, digits and '_', at most 100");
-        None
-    }
-
-    fn kind(&mut self) -> Option<FieldType> {
-        let Some(word) = self.definition.get("type").and_then(Value::as_str) else {
-            self.wrong("type", "must name a type, such as \"string\"");
-            return None;
-        };
-        match FieldType::parse(word) {
-            Ok(kind) => Some(kind),
-            Err(UnknownType { nearest }) => {
-                let message = format!("{word:?} is not a known type; did you mean {nearest:?}?");
-                self.wrong("type", &message);
-                None
-            }
-        }
-    }
-
-    fn required(&mut self) -> bool {
-        match self.definition.get("required") {
-            None | Some(Value::Null) => false,
-            Some(Value::Bool(required)) => *required,
-            Some(_) => {
-                self.wrong("required", "must be true or false");
-                false
-            }
-        }
-    }
-
-    fn bounds(&mut self, kind: Option<&FieldType>) -> Bounds {
-        let text = kind.is_none_or(|kind| matches!(kind, FieldType::Text));
-        let number = kind.is_none_or(|kind| matches!(kind, FieldType::Integer | FieldType::Float));
-        let bounds = Bounds {
-            min_length: self.length("min_length", text),
-            max_length: self.length("max_length", text),
-            pattern: self.pattern(text),
-            min: self.number("min", number),
-            max: self.number("max", number),
-        };
-        if let (Some(min), Some(max)) = (bounds.min_length, bounds.max_length)
-            && min > max
-        {
-            self.wrong("min_length", "is larger than max_length");
-        }
-        if let (Some(min), Some(max)) = (bounds.min, bounds.max)
-            && min > max
-        {
-            self.wrong("min", "is larger than max");
-        }
-        bounds
-    }
-
-    /// The value of a key that only makes sense for some types.
-    fn given(&mut self, key: &str, applies: bool, types: &str) -> Option<Value> {
-        let value = self.definition.get(key).filter(|value| !value.is_null())?.clone();
-        if !applies {
-            self.wrong(key, &format!("is only for fields of type {types}"));
-            return None;
-        }
-        Some(value)
-    }
-
-    fn length(&mut self, key: &str, applies: bool) -> Option<usize> {
-        let value = self.given(key, applies, "string")?;
-        let length = value.as_u64().and_then(|length| usize::try_from(length).ok());
-        if length.is_none() {
-            self.wrong(key, "must be a whole number, 0 or more");
-        }
-        length
-    }
-
-    fn number(&mut self, key: &str, applies: bool) -> Option<f64> {
-        let value = self.given(key, applies, "int and float")?;
-        if !value.is_number() {
-            self.wrong(key, "must be a number");
-        }
-        value.as_f64()
-    }
-
-    fn pattern(&mut self, applies: bool) -> Option<Regex> {
-        let value = self.given("pattern", applies, "string")?;
-        let Some(pattern) = value.as_str() else {
-            self.wrong("pattern", "must be a regular expression as text");
-            return None;
-        };
-        match Regex::new(pattern) {
-            Ok(regex) => Some(regex),
-            Err(error) => {
-                let message = error.to_string();
-                let last = message.lines().last().unwrap_or_default();
-                self.wrong("pattern", &format!("is not a regular expression: {last}"));
-                None
-            }
-        }
+        found.push(at.violation(problem));
+        Value::Null
     }
 }
 
@@ -247,9 +109,19 @@ mod tests {
 
     use super::*;
 
-    fn check(definition: &Value, value: &Value) -> Result<Value, String> {
+    fn check_as(definition: &Value, value: Option<Value>) -> Result<Value, String> {
         let field = Field::parse(definition, "/f").expect("a field");
-        field.check(Some(value.clone()))
+        let mut found = Vec::new();
+        let value = field.check(value, At::Pointer("/f"), &mut found);
+        match found.first() {
+            None => Ok(value),
+            Some(first) if first.field == "/f" => Err(first.message.clone()),
+            Some(first) => Err(format!("{} {}", first.field, first.message)),
+        }
+    }
+
+    fn check(definition: &Value, value: &Value) -> Result<Value, String> {
+        check_as(definition, Some(value.clone()))
     }
 
     #[test]
@@ -291,8 +163,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_gets_its_default_or_nothing() {
-        let missing =
-            |definition: Value| Field::parse(&definition, "/f").expect("a field").check(None);
+        let missing = |definition: Value| check_as(&definition, None);
         assert_eq!(missing(json!({"name": "f", "type": "int"})), Ok(Value::Null));
         assert_eq!(missing(json!({"name": "f", "type": "list[int]"})), Ok(json!([])));
         assert_eq!(missing(json!({"name": "f", "type": "dict"})), Ok(json!({})));
@@ -318,6 +189,84 @@ mod tests {
     }
 
     #[test]
+    fn days_and_times_are_stored_so_that_they_sort() {
+        let date = json!({"name": "f", "type": "date"});
+        for day in ["2026-01-31", "2026-01-31T00:00:00", "2026-01-31T00:00:00Z"] {
+            assert_eq!(check(&date, &json!(day)), Ok(json!("2026-01-31")), "{day}");
+        }
+        for wrong in [json!("2026-02-30"), json!("2026-01-31T08:00:00"), json!(5), json!("")] {
+            assert!(check(&date, &wrong).is_err(), "{wrong}");
+        }
+        let time = json!({"name": "f", "type": "datetime"});
+        let cases = [
+            ("2026-01-31T08:00:00Z", "2026-01-31T08:00:00.000000Z"),
+            ("2026-01-31T08:00:00.5+02:00", "2026-01-31T06:00:00.500000Z"),
+            ("2026-01-31T08:00:00", "2026-01-31T08:00:00.000000Z"),
+            ("2026-01-31", "2026-01-31T00:00:00.000000Z"),
+        ];
+        for (given, stored) in cases {
+            assert_eq!(check(&time, &json!(given)), Ok(json!(stored)), "{given}");
+        }
+        assert!(check(&time, &json!("soon")).is_err());
+    }
+
+    #[test]
+    fn what_is_inside_is_checked_and_named_by_its_pointer() {
+        let list = json!({"name": "f", "type": "list", "min_items": 1, "max_items": 2,
+                          "items": {"type": "int", "min": 0}});
+        assert_eq!(check(&list, &json!(["1", 2.0])), Ok(json!([1, 2])));
+        assert_eq!(check(&list, &json!([1, -1])), Err("/f/1 must be at least 0".to_owned()));
+        assert_eq!(check(&list, &json!([])), Err("must have at least 1 items".to_owned()));
+        assert_eq!(check(&list, &json!([1, 2, 3])), Err("must have at most 2 items".to_owned()));
+        let object = json!({"name": "f", "type": "object", "properties": {
+            "street": {"type": "string", "required": true},
+            "zip": {"type": "string", "pattern": "^[0-9]+$", "default": "0"},
+            "tags": {"type": "list[string]"},
+        }});
+        let stored = json!({"street": "x", "zip": "0", "tags": []});
+        assert_eq!(check(&object, &json!({"street": "x", "extra": 1})), Ok(stored));
+        assert_eq!(check(&object, &json!({})), Err("/f/street is required".to_owned()));
+        let wrong = json!({"street": "x", "tags": ["a", 1]});
+        assert_eq!(check(&object, &wrong), Err("/f/tags/1 must be a string".to_owned()));
+        assert_eq!(check_as(&object, None), Ok(Value::Null));
+    }
+
+    #[test]
+    fn enums_and_formats_are_kept() {
+        let word = json!({"name": "f", "type": "string", "enum": ["a", "b"]});
+        assert_eq!(check(&word, &json!("a")), Ok(json!("a")));
+        assert_eq!(check(&word, &json!("c")), Err("must be one of \"a\", \"b\"".to_owned()));
+        assert_eq!(check(&word, &Value::Null), Ok(Value::Null));
+        let cases = [
+            ("email", "a@example.com", "a"),
+            ("uri", "https://example.com/x", "no uri"),
+            ("uuid", "2b8a2d0a-5a0d-4f57-8f0a-0d6f7f3c1e11", "2b8a"),
+            ("date", "2026-01-31", "2026-02-31"),
+            ("time", "08:00:00Z", "8"),
+            ("date-time", "2026-01-31T08:00:00Z", "2026-01-31"),
+            ("hostname", "example.com", "-x-"),
+            ("ipv4", "127.0.0.1", "127.0.0.256"),
+            ("ipv6", "::1", "1.1.1.1"),
+            ("ip", "::1", "x"),
+        ];
+        for (format, good, bad) in cases {
+            let field = json!({"name": "f", "type": "string", "format": format});
+            assert!(check(&field, &json!(good)).is_ok(), "{format}");
+            assert!(check(&field, &json!(bad)).is_err(), "{format}");
+        }
+    }
+
+    #[test]
+    fn a_reference_is_an_id() {
+        let field = json!({"name": "f", "type": "reference", "collection": "users"});
+        let id = "2B8A2D0A-5A0D-4F57-8F0A-0D6F7F3C1E11";
+        assert_eq!(check(&field, &json!(id)), Ok(json!(id.to_lowercase())));
+        assert!(check(&field, &json!("x")).expect_err("no id").contains("not a valid UUID"));
+        let field = Field::parse(&field, "/f").expect("a field");
+        assert!(field.is_indexed() && !field.is(Trait::Index));
+    }
+
+    #[test]
     fn a_wrong_definition_says_where_and_what() {
         let cases = [
             (json!({"name": "f", "type": "strng"}), "/f/type", "\"string\""),
@@ -328,6 +277,29 @@ mod tests {
             (json!({"name": "f", "type": "string", "pattern": "("}), "/f/pattern", "unclosed"),
             (json!({"name": "f", "type": "int", "default": "x"}), "/f/default", "whole number"),
             (json!({"name": "f", "type": "int", "min": 2, "max": 1}), "/f/min", "larger"),
+            (json!({"name": "f", "type": "list", "unique": true}), "/f/unique", "single values"),
+            (json!({"name": "f", "type": "list", "items": {"type": "in"}}), "/f/items/type", "int"),
+            (json!({"name": "f", "type": "list[int]", "items": {}}), "/f/items", "already"),
+            (
+                json!({"name": "f", "type": "dict", "properties": {"a": {"type": "int", "min": "x"}}}),
+                "/f/properties/a/min",
+                "number",
+            ),
+            (json!({"name": "f", "type": "string", "format": "emial"}), "/f/format", "\"email\""),
+            (json!({"name": "f", "type": "int", "enum": [1, "x"]}), "/f/enum/1", "whole number"),
+            (json!({"name": "f", "type": "reference"}), "/f/collection", "collection"),
+            (
+                json!({"name": "f", "type": "reference", "collection": "a", "required": true,
+                       "on_delete": "set_null"}),
+                "/f/on_delete",
+                "required",
+            ),
+            (json!({"name": "f", "type": "int", "hidden": 1}), "/f/hidden", "true or false"),
+            (
+                json!({"name": "f", "type": "string", "index": true, "max_length": 4000}),
+                "/f/max_length",
+                "512",
+            ),
             (json!("f"), "/f", "object"),
         ];
         for (definition, field, part) in cases {

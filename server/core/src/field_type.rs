@@ -1,27 +1,37 @@
-//! The types of fields, and how a value becomes one of a type: leniently, as documented, so that
-//! `"5"` is an int and `"yes"` a bool, but never with a loss.
+//! The types of single values, and how a value becomes one: leniently, as documented, so that `"5"`
+//! is an int and `"yes"` a bool, but never with a loss.
 
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Unit};
 use serde_json::{Number, Value};
+use uuid::Uuid;
 
-/// A field's type.
+/// The type of a single value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FieldType {
+pub(crate) enum Scalar {
     Text,
     Integer,
     Float,
     Bool,
-    List(ItemType),
-    Object,
+    /// Kept as `2026-01-31`.
+    Date,
+    /// Kept in UTC with microseconds, so that texts have the order of the times.
+    DateTime,
+    /// The id of a record or a user.
+    Id,
 }
 
-/// What a list holds.
+/// What a word for a type means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ItemType {
-    Anything,
-    Text,
-    Integer,
-    Float,
-    Bool,
+pub(crate) enum Word {
+    Scalar(Scalar),
+    Reference,
+    /// A list whose `items` say what it holds.
+    List,
+    /// A list that says so itself.
+    ListOf(Scalar),
+    Object,
 }
 
 /// A word that names no type.
@@ -30,69 +40,62 @@ pub(crate) struct UnknownType {
     pub(crate) nearest: &'static str,
 }
 
-const TYPES: [(&str, FieldType); 15] = [
-    ("string", FieldType::Text),
-    ("int", FieldType::Integer),
-    ("integer", FieldType::Integer),
-    ("float", FieldType::Float),
-    ("number", FieldType::Float),
-    ("bool", FieldType::Bool),
-    ("boolean", FieldType::Bool),
-    ("list", FieldType::List(ItemType::Anything)),
-    ("array", FieldType::List(ItemType::Anything)),
-    ("list[string]", FieldType::List(ItemType::Text)),
-    ("list[int]", FieldType::List(ItemType::Integer)),
-    ("list[float]", FieldType::List(ItemType::Float)),
-    ("list[bool]", FieldType::List(ItemType::Bool)),
-    ("dict", FieldType::Object),
-    ("object", FieldType::Object),
+const SCALARS: [(&str, Scalar); 9] = [
+    ("string", Scalar::Text),
+    ("int", Scalar::Integer),
+    ("integer", Scalar::Integer),
+    ("float", Scalar::Float),
+    ("number", Scalar::Float),
+    ("bool", Scalar::Bool),
+    ("boolean", Scalar::Bool),
+    ("date", Scalar::Date),
+    ("datetime", Scalar::DateTime),
 ];
 
-impl FieldType {
-    pub(crate) fn parse(word: &str) -> Result<Self, UnknownType> {
-        TYPES.into_iter().find(|(name, _)| *name == word).map(|(_, kind)| kind).ok_or_else(|| {
-            let nearest = TYPES.into_iter().map(|(name, _)| name);
-            let nearest = nearest.min_by_key(|name| strsim::levenshtein(name, word));
-            UnknownType { nearest: nearest.unwrap_or("string") }
-        })
-    }
+const OTHERS: [(&str, Word); 5] = [
+    ("list", Word::List),
+    ("array", Word::List),
+    ("dict", Word::Object),
+    ("object", Word::Object),
+    ("reference", Word::Reference),
+];
 
-    /// The value of an optional field that wasn't given.
-    pub(crate) fn empty(self) -> Value {
-        match self {
-            Self::Text | Self::Integer | Self::Float | Self::Bool => Value::Null,
-            Self::List(_) => Value::Array(Vec::new()),
-            Self::Object => Value::Object(serde_json::Map::new()),
+impl Word {
+    pub(crate) fn parse(word: &str) -> Result<Self, UnknownType> {
+        if let Some(scalar) = Scalar::parse(word) {
+            return Ok(Self::Scalar(scalar));
         }
+        if let Some((_, kind)) = OTHERS.into_iter().find(|(name, _)| *name == word) {
+            return Ok(kind);
+        }
+        let item = word.strip_prefix("list[").and_then(|rest| rest.strip_suffix(']'));
+        if let Some(scalar) = item.and_then(Scalar::parse) {
+            return Ok(Self::ListOf(scalar));
+        }
+        let names = SCALARS.map(|(name, _)| name).into_iter().chain(OTHERS.map(|(name, _)| name));
+        let names = names.chain(["list[string]", "list[int]", "list[float]", "list[bool]"]);
+        let nearest = names.min_by_key(|name| strsim::levenshtein(name, word));
+        Err(UnknownType { nearest: nearest.unwrap_or("string") })
+    }
+}
+
+impl Scalar {
+    fn parse(word: &str) -> Option<Self> {
+        SCALARS.into_iter().find(|(name, _)| *name == word).map(|(_, scalar)| scalar)
     }
 
     /// Makes a value one of this type, or says what it must be.
     pub(crate) fn coerce(self, value: Value) -> Result<Value, String> {
-        match (self, value) {
-            (Self::Text, value) => text(value),
-            (Self::Integer, value) => integer(&value),
-            (Self::Float, value) => float(&value),
-            (Self::Bool, value) => bool(&value),
-            (Self::List(item), Value::Array(values)) => list(item, values),
-            (Self::List(_), _) => Err("must be a list".to_owned()),
-            (Self::Object, Value::Object(object)) => Ok(Value::Object(object)),
-            (Self::Object, _) => Err("must be an object".to_owned()),
+        match self {
+            Self::Text => text(value),
+            Self::Integer => integer(&value),
+            Self::Float => float(&value),
+            Self::Bool => bool(&value),
+            Self::Date => date(&value),
+            Self::DateTime => datetime(&value),
+            Self::Id => id(&value),
         }
     }
-}
-
-fn list(item: ItemType, values: Vec<Value>) -> Result<Value, String> {
-    let coerce = |(index, value): (usize, Value)| {
-        let value = match item {
-            ItemType::Anything => Ok(value),
-            ItemType::Text => text(value),
-            ItemType::Integer => integer(&value),
-            ItemType::Float => float(&value),
-            ItemType::Bool => bool(&value),
-        };
-        value.map_err(|message| format!("[{index}] {message}"))
-    };
-    values.into_iter().enumerate().map(coerce).collect::<Result<_, _>>().map(Value::Array)
 }
 
 fn text(value: Value) -> Result<Value, String> {
@@ -154,4 +157,45 @@ fn bool(value: &Value) -> Result<Value, String> {
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     };
     truth.map(Value::Bool).ok_or_else(|| "must be true or false".to_owned())
+}
+
+/// A point in time that a client wrote; one without an offset is in UTC.
+fn time(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Some(at);
+    }
+    let civil: DateTime = text.parse().ok()?;
+    civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+/// A day; a time at midnight is one too, as the original writes days.
+fn date(value: &Value) -> Result<Value, String> {
+    let wrong = || "must be a date such as \"2026-01-31\"".to_owned();
+    let text = value.as_str().ok_or_else(wrong)?.trim();
+    let day = match text.len() {
+        10 => text.parse::<Date>().ok(),
+        _ => time(text)
+            .map(|at| at.to_zoned(TimeZone::UTC).datetime())
+            .filter(|at| *at == at.date().to_datetime(jiff::civil::Time::midnight()))
+            .map(DateTime::date),
+    };
+    let day = day.filter(|day| day.year() >= 0).ok_or_else(wrong)?;
+    Ok(Value::String(day.to_string()))
+}
+
+fn datetime(value: &Value) -> Result<Value, String> {
+    let wrong = || "must be a time such as \"2026-01-31T08:00:00Z\"".to_owned();
+    let at = value.as_str().and_then(time).ok_or_else(wrong)?;
+    let at = at.round(Unit::Microsecond).map_err(|_| wrong())?;
+    if at.to_zoned(TimeZone::UTC).year() < 0 {
+        return Err(wrong());
+    }
+    Ok(Value::String(format!("{at:.6}")))
+}
+
+fn id(value: &Value) -> Result<Value, String> {
+    let id = value.as_str().and_then(|text| text.parse::<Uuid>().ok());
+    let id = id.ok_or_else(|| "must be an id; it is not a valid UUID".to_owned())?;
+    Ok(Value::String(id.as_hyphenated().to_string()))
 }

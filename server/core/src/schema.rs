@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use tinybase_model::FieldViolation;
 
-use crate::field::Field;
+use crate::field::{At, Field, Trait, check_all};
 
 /// A collection's fields, checked when the collection was created.
 #[derive(Debug, Clone)]
@@ -45,7 +45,24 @@ impl Schema {
 
     /// Whether there is a field of that name.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.fields.iter().any(|field| field.name == name)
+        self.field(name).is_some()
+    }
+
+    /// A field by its name.
+    pub(crate) fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// The fields, in their order.
+    #[expect(dead_code, reason = "indexes come with the next change")]
+    pub(crate) fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The names of the fields that only administrators see.
+    #[expect(dead_code, reason = "hiding comes with the next change")]
+    pub(crate) fn hidden(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().filter(|f| f.is(Trait::Hidden)).map(|f| f.name.as_str())
     }
 
     /// Checks data and makes it what is stored: values coerced, defaults filled in, fields that
@@ -55,22 +72,15 @@ impl Schema {
     /// What is wrong with which field.
     pub(crate) fn check(
         &self,
-        mut data: Map<String, Value>,
+        data: Map<String, Value>,
     ) -> Result<Map<String, Value>, Vec<FieldViolation>> {
-        let mut checked = Map::new();
         let mut violations = Vec::new();
-        for field in &self.fields {
-            match field.check(data.remove(&field.name)) {
-                Ok(value) => drop(checked.insert(field.name.clone(), value)),
-                Err(message) => {
-                    violations.push(violation(&format!("/data/{}", field.name), &message));
-                }
-            }
-        }
+        let checked = check_all(&self.fields, data, At::Pointer("/data"), &mut violations);
         if violations.is_empty() { Ok(checked) } else { Err(violations) }
     }
 }
 
+/// What is wrong at a place.
 pub(crate) fn violation(field: &str, message: &str) -> FieldViolation {
     FieldViolation { field: field.to_owned(), message: message.to_owned() }
 }
