@@ -103,6 +103,7 @@ impl Server {
         let sockets = Sockets::bind(&config, &data).await?;
         let base = Base::build(&config, &data).await?;
         let extensions = Arc::new(extensions(&config, &data, &base, safe_mode).await?);
+        base.core.refresh_settings().await.context("failed to read the settings")?;
         base.host.connect(base.core.clone(), base.supervisor.clone());
 
         let Base { store, wire, supervisor, hooks, core, .. } = base;

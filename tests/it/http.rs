@@ -1,3 +1,4 @@
 //! The API as its consumers see it. Every test here holds on `SQLite` and on `PostgreSQL`.
 
+mod settings;
 mod system;

@@ -8,7 +8,7 @@ use tinybase_core::{Core, ExtensionAdmin};
 
 use crate::layers;
 use crate::problem::{HttpProblem, Kind};
-use crate::{auth, collections, extensions, functions, records, system};
+use crate::{auth, collections, extensions, functions, records, settings, system};
 
 /// How the API is served.
 #[derive(Debug, Clone)]
@@ -54,6 +54,7 @@ pub fn router(core: Core, extensions: Arc<dyn ExtensionAdmin>, options: ApiOptio
         .merge(records::routes())
         .merge(functions::routes())
         .merge(extensions::routes())
+        .merge(Router::from(settings::routes()))
         .fallback(async || HttpProblem::new(Kind::NotFound, "There is nothing at this path"))
         .method_not_allowed_fallback(async || {
             HttpProblem::new(Kind::MethodNotAllowed, "This path doesn't have that method")

@@ -11,6 +11,7 @@ mod layers;
 mod problem;
 mod records;
 mod serve;
+mod settings;
 mod system;
 
 pub use app::{ApiOptions, router};

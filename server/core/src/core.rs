@@ -10,6 +10,7 @@ use tinybase_store::{Store, StoreError, WriterStatistics, now};
 
 use crate::function_schema::Validators;
 use crate::password::Passwords;
+use crate::settings::CurrentSettings;
 use crate::shelf::Shelf;
 use crate::token::TokenCache;
 use crate::{Collections, Functions, HookEngine, Records, UserError, Users};
@@ -17,7 +18,7 @@ use crate::{Collections, Functions, HookEngine, Records, UserError, Users};
 /// Knobs of the core.
 #[derive(Debug, Clone)]
 pub struct CoreOptions {
-    /// Whether anybody may register.
+    /// Whether anybody may register, unless the settings decide otherwise.
     pub public_registration: bool,
     /// The largest input of a function, in bytes.
     pub function_input_max: usize,
@@ -55,6 +56,7 @@ pub struct Core {
 }
 
 pub(crate) struct Inner {
+    pub(crate) settings: CurrentSettings,
     pub(crate) options: CoreOptions,
     pub(crate) store: Store,
     pub(crate) hooks: Arc<dyn HookEngine>,
@@ -75,6 +77,7 @@ impl Core {
     /// A core over a store and the extensions.
     pub fn new(options: CoreOptions, store: Store, hooks: Arc<dyn HookEngine>) -> Self {
         let inner = Inner {
+            settings: CurrentSettings::new(&options),
             options,
             store,
             hooks,

@@ -22,6 +22,8 @@ mod problem;
 mod record;
 mod record_change;
 mod schema;
+mod settings;
+mod settings_change;
 mod shelf;
 #[cfg(test)]
 mod tests;
@@ -44,6 +46,11 @@ pub use hook_engine::{Approved, CallFailure, HookEngine, HookRefusal};
 pub use host::{Host, ValueError};
 pub use problem::{Kind, Problem};
 pub use record::{ListQuery, RecordError, RecordList, Records};
+pub use settings::{
+    JobSettings, PortalSettings, SchedulerSettings, Secret, Settings, SettingsRevision,
+    StorageSettings,
+};
+pub use settings_change::SettingsError;
 pub use tinybase_store::{
     CallPage, CallQuery, CallRecord, CallStatus, StoreError, Trigger, WriterStatistics,
 };

@@ -13,6 +13,8 @@ use crate::acting::Acting;
 const PERIOD: Duration = Duration::from_mins(10);
 /// How much is deleted by one command, so that other writes get their turn.
 const BATCH: u32 = 1000;
+/// How often it is looked whether another server on the same database changed the settings.
+const SETTINGS_PERIOD: Duration = Duration::from_secs(3);
 
 impl Core {
     /// Ends calls that a former run of the server left open, then cleans up now and then, until
@@ -39,6 +41,20 @@ impl Core {
         tokio::select! {
             () = stop.cancelled() => {}
             () = work => {}
+            () = self.follow_settings() => {}
+        }
+    }
+
+    async fn follow_settings(&self) {
+        let mut period = tokio::time::interval(SETTINGS_PERIOD);
+        loop {
+            period.tick().await;
+            if let Err(error) = self.refresh_settings().await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the settings could not be read and stay as they are"
+                );
+            }
         }
     }
 

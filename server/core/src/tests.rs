@@ -5,6 +5,7 @@ mod collections;
 mod functions;
 mod hosts;
 mod records;
+mod settings;
 mod users;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

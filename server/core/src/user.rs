@@ -148,7 +148,7 @@ impl Users<'_> {
         password: &str,
     ) -> Result<Committed<User>, UserError> {
         let inner = &self.core.inner;
-        if !inner.options.public_registration {
+        if !self.core.settings().allow_public_registration {
             return Err(UserError::RegistrationDisabled);
         }
         let email = checked_email(email)?;

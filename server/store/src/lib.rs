@@ -14,6 +14,7 @@ mod event;
 mod filter;
 mod payload;
 mod record;
+mod setting;
 mod store;
 mod subscription;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use error::StoreError;
 pub use event::NewEvent;
 pub use filter::{ListError, PageStart, RecordQuery, Scope};
 pub use record::{RecordChange, RecordDeletion, StoredRecord};
+pub use setting::{SettingsChange, StoredSetting};
 pub use store::{OpenError, Store, StoreOptions, WriterStatistics};
 pub use subscription::{DeadLetter, Parked, Subscriber, Subscription};
 pub use time::now;

@@ -11,7 +11,7 @@ use crate::filter::explain;
 use crate::write::Write;
 use crate::{
     NewEvent, PageStart, RecordQuery, Scope, StoreError, call_log, collection, creation, delivery,
-    event, record, store, token, user, value,
+    event, record, setting, store, token, user, value,
 };
 
 macro_rules! statements {
@@ -54,6 +54,10 @@ const STATEMENTS: &[(&str, &str)] = statements![
     record::RECORD_BY_ID,
     record::UPDATE_RECORD,
     record::DELETE_RECORD,
+    setting::SETTINGS_VERSION,
+    setting::RAISE_VERSION,
+    setting::SETTINGS,
+    setting::PUT_SETTING,
     store::INSTANCE_ID,
     token::INSERT_TOKEN,
     token::ACCESS_TOKEN,
