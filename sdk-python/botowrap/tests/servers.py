@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import os
+import queue
 import shutil
-import socket
 import subprocess
 import threading
-import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 import pytest
 
 _CHECKOUT = Path(__file__).parents[3]
+_LOOPBACK = Path(__file__).with_name("dynamodb-local") / "Loopback.java"
 _START_SECONDS_MAX = 60
 
 
@@ -40,42 +40,32 @@ def moto_server() -> Iterator[str]:
 def dynamodb_local() -> Iterator[str]:
     default = _CHECKOUT / "target/dynamodb-local"
     jars = Path(os.environ.get("BOTOWRAP_DYNAMODB_LOCAL", default))
-    if shutil.which("java") is None:
-        pytest.skip("DynamoDB Local is left out: there is no java")
+    if shutil.which("javac") is None:
+        pytest.skip("DynamoDB Local is left out: there is no JDK")
     if not list(jars.glob("DynamoDBLocal-*.jar")):
         pytest.skip(f"DynamoDB Local is left out: it is not in {jars}; sdk-python/botowrap/check")
-    port = _free_port()
     command = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", f"-Djava.library.path={jars}"]
-    command += ["-cp", f"{jars}/*", "com.amazonaws.services.dynamodbv2.local.main.ServerRunner"]
-    command += ["-inMemory", "-disableTelemetry", "-port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    command += ["-cp", f"{jars}/*", str(_LOOPBACK), "0", "-inMemory", "-disableTelemetry"]
+    ports: queue.SimpleQueue[int] = queue.SimpleQueue()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        # To the end of the output, so that the pipe never fills up.
+        reader = threading.Thread(target=_read_ports, args=(process.stdout or (), ports))
+        reader.start()
         try:
-            _wait_until_listening(process, port)
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{ports.get(timeout=_START_SECONDS_MAX)}"
+        except queue.Empty:
+            pytest.fail(f"DynamoDB Local did not listen within {_START_SECONDS_MAX} s")
         finally:
             process.kill()
+            reader.join()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_until_listening(process: subprocess.Popen[bytes], port: int) -> None:
-    give_up = time.monotonic() + _START_SECONDS_MAX
-    while time.monotonic() < give_up:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            try:
-                code = process.wait(timeout=0.05)
-            except subprocess.TimeoutExpired:
-                continue
-            pytest.fail(f"DynamoDB Local ended with {code}")
-        else:
-            return
-    pytest.fail(f"DynamoDB Local did not listen within {_START_SECONDS_MAX} s")
+def _read_ports(lines: Iterable[str], ports: queue.SimpleQueue[int]) -> None:
+    for line in lines:
+        if line.strip().isdigit():
+            ports.put(int(line))
 
 
 Answer = tuple[int, dict[str, Any]]
