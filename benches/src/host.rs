@@ -175,6 +175,7 @@ pub(crate) fn record() -> RecordEvent {
         owner_id: None,
         data: data(),
         old_data: None,
+        version: 1,
     }
 }
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from tinybase.extensions import (
     before_user_register,
     on_function_call,
     on_record_create,
+    on_record_delete,
+    on_record_update,
     on_shutdown,
     on_startup,
     on_user_register,
@@ -50,6 +53,26 @@ def test_before_hooks_patch_in_order_of_priority(registry: Registry) -> None:
     with Harness(registry) as harness:
         record = harness.create_record("orders", {"secret": 1, "deep": {"a": 1, "b": 2}})
     assert record.data == {"trail": ["first", "second"], "deep": {"a": 1, "c": 3}}
+
+
+def test_a_records_hooks_know_its_version_and_their_time(registry: Registry) -> None:
+    known: list[tuple[int, datetime]] = []
+
+    def note(event: object) -> None:
+        context = current_context()
+        known.append((context.record_version, context.occurred_at))
+
+    for decorator in (on_record_create, on_record_update, on_record_delete):
+        decorator(note)
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    with Harness(registry) as harness:
+        now = harness.server.clock.now
+        record = harness.create_record("orders", {"n": 1})
+        assert harness.update_record(record.id, {"n": 2}).version == 2
+        harness.delete_record(record.id)
+        again = RecordCreateEvent("orders", record.id, {"n": 1}, None)
+        harness.fire(again, version=1, occurred_at=long_ago)
+    assert known == [(1, now), (2, now), (3, now), (1, long_ago)]
 
 
 def test_a_before_hook_refuses_and_nothing_is_stored(registry: Registry) -> None:

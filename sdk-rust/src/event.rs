@@ -33,6 +33,8 @@ pub struct RecordCreate<T = Value> {
     pub owner_id: Option<String>,
     /// The data.
     pub data: T,
+    /// The record's version: 1, and one more with each change and with the deletion.
+    pub version: i64,
 }
 
 /// A record was changed, or is about to be.
@@ -49,6 +51,8 @@ pub struct RecordUpdate<T = Value> {
     pub old_data: T,
     /// The data after the change.
     pub new_data: T,
+    /// The record's version after the change: of two events of one record the higher is the later.
+    pub version: i64,
 }
 
 /// A record was deleted, or is about to be.
@@ -63,6 +67,8 @@ pub struct RecordDelete<T = Value> {
     pub owner_id: Option<String>,
     /// The data before the deletion.
     pub data: T,
+    /// One more than the record's last version.
+    pub version: i64,
 }
 
 /// A user is about to be registered. There is no id yet.
@@ -171,26 +177,30 @@ impl<T: DeserializeOwned> FromBody for NewRecord<T> {
 
 impl<T: DeserializeOwned> FromBody for RecordCreate<T> {
     fn from_body(body: Option<Body>) -> Result<Self, Error> {
-        let v1::RecordBody { collection, record_id, owner_id, data, old_data: _ } = record(body)?;
+        let v1::RecordBody { collection, record_id, owner_id, data, old_data: _, version } =
+            record(body)?;
         let data = parse(&data, &what(&collection, "record"))?;
-        Ok(Self { collection, record_id, owner_id: optional(owner_id), data })
+        Ok(Self { collection, record_id, owner_id: optional(owner_id), data, version })
     }
 }
 
 impl<T: DeserializeOwned> FromBody for RecordUpdate<T> {
     fn from_body(body: Option<Body>) -> Result<Self, Error> {
-        let v1::RecordBody { collection, record_id, owner_id, data, old_data } = record(body)?;
+        let v1::RecordBody { collection, record_id, owner_id, data, old_data, version } =
+            record(body)?;
+        let owner_id = optional(owner_id);
         let old_data = parse(&old_data, &what(&collection, "old record"))?;
         let new_data = parse(&data, &what(&collection, "new record"))?;
-        Ok(Self { collection, record_id, owner_id: optional(owner_id), old_data, new_data })
+        Ok(Self { collection, record_id, owner_id, old_data, new_data, version })
     }
 }
 
 impl<T: DeserializeOwned> FromBody for RecordDelete<T> {
     fn from_body(body: Option<Body>) -> Result<Self, Error> {
-        let v1::RecordBody { collection, record_id, owner_id, data, old_data: _ } = record(body)?;
+        let v1::RecordBody { collection, record_id, owner_id, data, old_data: _, version } =
+            record(body)?;
         let data = parse(&data, &what(&collection, "record"))?;
-        Ok(Self { collection, record_id, owner_id: optional(owner_id), data })
+        Ok(Self { collection, record_id, owner_id: optional(owner_id), data, version })
     }
 }
 

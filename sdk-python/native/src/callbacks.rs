@@ -10,7 +10,7 @@ use tinybase_sdk::client::{CallScope, HostError, v1};
 use crate::invocation::Invocation;
 use crate::wire::Wire;
 
-type RecordRow = (String, String, String, String, String, String, String);
+type RecordRow = (String, String, String, String, String, String, String, i64);
 type CollectionRow = (String, String, String, String, String, String, String);
 type UserRow = (String, String, bool, String, String);
 type CallRow = (String, String, String, String, String, u64);
@@ -207,7 +207,8 @@ fn condition((field, comparison, value): (String, String, String)) -> v1::Condit
 fn record(it: Option<v1::StoredRecord>) -> RecordRow {
     let it = it.unwrap_or_default();
     let data = text(&it.data);
-    (it.id, it.collection, it.collection_id, it.owner_id, data, it.created_at, it.updated_at)
+    let (created_at, updated_at) = (it.created_at, it.updated_at);
+    (it.id, it.collection, it.collection_id, it.owner_id, data, created_at, updated_at, it.version)
 }
 
 fn collection(it: v1::StoredCollection) -> CollectionRow {

@@ -138,6 +138,11 @@ impl Invocation {
     }
 
     #[getter]
+    fn version(&self) -> i64 {
+        self.record().map_or(0, |it| it.version)
+    }
+
+    #[getter]
     fn data(&self) -> &str {
         self.record().map_or("", |it| text(&it.data))
     }

@@ -117,6 +117,23 @@ class Context:
         return self._invocation.event_id
 
     @property
+    def occurred_at(self) -> datetime:
+        """When the event happened, which may be long ago; now, if nothing says so."""
+        from tinybase import _json
+
+        text = self._invocation.occurred_at
+        return _json.parse_time(text) if text else self.now
+
+    @property
+    def record_version(self) -> int:
+        """In a record's hook, its version with this change; 0 elsewhere.
+
+        1 for a creation, one more for each change and for the deletion. Ids aren't used again, so
+        of two events of one record the higher version is the later one.
+        """
+        return self._invocation.version
+
+    @property
     def traceparent(self) -> str:
         """The W3C trace context, to be passed on."""
         return self._invocation.traceparent

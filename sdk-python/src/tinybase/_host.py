@@ -8,8 +8,8 @@ if TYPE_CHECKING:
 
     from tinybase._invocation import Invocation
 
-    # id, collection, collection id, owner id, data JSON, created at, updated at
-    RecordRow = tuple[str, str, str, str, str, str, str]
+    # id, collection, collection id, owner id, data JSON, created at, updated at, version
+    RecordRow = tuple[str, str, str, str, str, str, str, int]
     # id, name, label, schema JSON, options JSON, created at, updated at
     CollectionRow = tuple[str, str, str, str, str, str, str]
     # id, email, whether an administrator, created at, updated at

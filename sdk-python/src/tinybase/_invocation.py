@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         collection: str
         record_id: str
         owner_id: str
+        version: int
         data: str
         old_data: str
 

@@ -48,6 +48,8 @@ class StoredRecord:
     data: dict[str, Any]
     created_at: datetime
     updated_at: datetime
+    version: int = 0
+    """Grows with every change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +232,7 @@ def _condition(field: str, comparison: str, value: object) -> tuple[str, str, st
 
 
 def _record(row: RecordRow) -> StoredRecord:
-    id, collection, collection_id, owner_id, data, created_at, updated_at = row
+    id, collection, collection_id, owner_id, data, created_at, updated_at, version = row
     return StoredRecord(
         _json.parse_uuid(id),
         collection,
@@ -239,6 +241,7 @@ def _record(row: RecordRow) -> StoredRecord:
         _json.loads(data),
         _json.parse_time(created_at),
         _json.parse_time(updated_at),
+        version,
     )
 
 

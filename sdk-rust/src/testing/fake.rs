@@ -110,6 +110,7 @@ impl State {
             data,
             created_at: now.clone(),
             updated_at: now,
+            version: 1,
         };
         self.records.push(record.clone());
         record

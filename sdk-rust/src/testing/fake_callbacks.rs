@@ -87,6 +87,7 @@ impl Callbacks for FakeHost {
         merge(&mut data, &json(&request.data));
         record.data = data.to_string().into();
         record.updated_at = Timestamp::now().to_string();
+        record.version += 1;
         Ok(v1::UpdateRecordResponse { record: Some(record.clone()) })
     }
 

@@ -18,6 +18,9 @@ use crate::record::RecordError;
 use crate::schema::{Schema, violation};
 use crate::{Committed, Core};
 
+/// The version of a record that was just created.
+const FIRST_VERSION: i64 = 1;
+
 impl Core {
     /// Creates a record with an owner.
     pub(crate) async fn create_record(
@@ -35,6 +38,7 @@ impl Core {
             owner_id,
             data: self.checked(&shelved.schema, data)?,
             old_data: None,
+            version: FIRST_VERSION,
         };
         let asked = draft.data.clone();
         let (mut draft, failed_open) = self.approve(Event::RecordCreate(draft), acting).await?;
@@ -93,6 +97,7 @@ impl Core {
             }
             found.record.data = draft.data.clone();
             found.record.updated_at = now();
+            found.record.version = draft.version;
             let change = RecordChange {
                 id,
                 version: found.version,
@@ -176,6 +181,7 @@ fn record_event(event: Event) -> RecordEvent {
     }
 }
 
+/// The event of what is about to happen to a record.
 fn event_of(record: &Record) -> RecordEvent {
     RecordEvent {
         collection: record.collection.to_string(),
@@ -183,6 +189,7 @@ fn event_of(record: &Record) -> RecordEvent {
         owner_id: record.owner_id,
         data: record.data.clone(),
         old_data: None,
+        version: record.version + 1,
     }
 }
 
@@ -202,6 +209,7 @@ fn new_record(id: RecordId, collection: &Collection, draft: &RecordEvent) -> Rec
         data: draft.data.clone(),
         created_at,
         updated_at: created_at,
+        version: FIRST_VERSION,
     }
 }
 

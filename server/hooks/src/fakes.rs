@@ -30,6 +30,7 @@ pub(crate) fn created(collection: &str, data: &str) -> Event {
         owner_id: None,
         data: json(data),
         old_data: None,
+        version: 1,
     })
 }
 

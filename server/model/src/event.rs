@@ -113,6 +113,9 @@ pub struct RecordEvent {
     pub data: JsonBytes,
     /// For a change, the data before it.
     pub old_data: Option<JsonBytes>,
+    /// The record's version with this change: 1 for a creation, one more for each change and for
+    /// the deletion. 0 if it was logged before versions were.
+    pub version: i64,
 }
 
 /// A registration or a login.

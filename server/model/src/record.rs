@@ -61,6 +61,9 @@ pub struct Record {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// Grows with every change; not part of the API's record.
+    #[serde(skip)]
+    pub version: i64,
 }
 
 /// A collection's name: `^[a-z][a-z0-9_]*$`, at most 100.

@@ -157,8 +157,8 @@ fn bind(
 pub(crate) fn select(query: &RecordQuery) -> Result<Statement, ListError> {
     let mut statement = Statement::default();
     statement.push(
-        "select r.id, r.collection_id, c.name, r.owner_id, r.data, r.created_at, r.updated_at \
-         from records r join collections c on c.id = r.collection_id where ",
+        "select r.id, r.collection_id, c.name, r.owner_id, r.data, r.created_at, r.updated_at, \
+         r.version from records r join collections c on c.id = r.collection_id where ",
     );
     push_scope(&mut statement, &query.scope);
     push_conditions(&mut statement, &query.conditions)?;

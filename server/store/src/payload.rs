@@ -33,6 +33,7 @@ struct RecordOut<'a> {
     data: &'a RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
     old_data: Option<&'a RawValue>,
+    version: i64,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +43,8 @@ struct RecordIn<'a> {
     data: &'a RawValue,
     #[serde(borrow, default)]
     old_data: Option<&'a RawValue>,
+    #[serde(default)]
+    version: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,6 +88,7 @@ pub(crate) fn encode(event: &Event) -> Entry {
                     owner_id: record.owner_id,
                     data: borrowed(&record.data),
                     old_data: record.old_data.as_ref().map(borrowed),
+                    version: record.version,
                 }),
             }
         }
@@ -150,6 +154,7 @@ fn record(subject: &str, order_key: &str, payload: &str) -> Result<RecordEvent, 
         owner_id: facts.owner_id,
         data: JsonBytes::of(facts.data)?,
         old_data: facts.old_data.map(JsonBytes::of).transpose()?,
+        version: facts.version,
     })
 }
 

@@ -74,8 +74,8 @@ impl Store {
             .await
             .map_err(StoreError::read("a record"))?;
         let Some(row) = row else { return Ok(None) };
-        let version = row.try_get(7).map_err(StoreError::read("a record"))?;
-        Ok(Some(StoredRecord { record: decode(&row)?, version }))
+        let record = decode(&row)?;
+        Ok(Some(StoredRecord { version: record.version, record }))
     }
 
     /// Changes a record unless it or its collection changed since it was read.
@@ -138,7 +138,7 @@ fn logged(rows: u64, event: &NewEvent, events: &mut Vec<NewEvent>) -> Written {
     Written::Done
 }
 
-/// Reads the first seven columns of a record.
+/// Reads the eight columns of a record.
 pub(crate) fn decode(row: &SqliteRow) -> Result<Record, StoreError> {
     let what = "a record";
     let text = |index: usize| row.try_get::<&str, _>(index).map_err(StoreError::read(what));
@@ -155,5 +155,6 @@ pub(crate) fn decode(row: &SqliteRow) -> Result<Record, StoreError> {
         data: json(text(4)?)?,
         created_at: timestamp(number(5)?)?,
         updated_at: timestamp(number(6)?)?,
+        version: number(7)?,
     })
 }

@@ -99,6 +99,7 @@ fn creation(collection: &Collection, owner: Option<UserId>, data: &Value) -> Rec
         data: data.into(),
         created_at: at,
         updated_at: at,
+        version: 1,
     };
     let event = Event::RecordCreate(RecordEvent {
         collection: collection.name.to_string(),
@@ -106,6 +107,7 @@ fn creation(collection: &Collection, owner: Option<UserId>, data: &Value) -> Rec
         owner_id: owner,
         data: record.data.clone(),
         old_data: None,
+        version: 1,
     });
     RecordCreation { record, collection_version: 1, event: NewEvent::new(&event, &cause(), at) }
 }

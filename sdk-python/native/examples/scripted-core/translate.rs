@@ -119,6 +119,7 @@ fn body(it: &Value) -> Option<Body> {
             owner_id: string(&it["owner_id"]),
             data: it["data"].to_string().into(),
             old_data: it["old_data"].to_string().into(),
+            version: it["version"].as_i64().unwrap_or_default(),
         }));
     }
     if event.starts_with("user.") {

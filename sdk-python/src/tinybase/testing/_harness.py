@@ -17,6 +17,8 @@ from tinybase.testing._outcome import Call, Faulted, Rejected
 from tinybase.testing._server import FakeServer
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tinybase._dispatch import Entry
     from tinybase.data import StoredRecord, StoredUser
 
@@ -41,7 +43,7 @@ class Harness:
         self._folder: str | None = None
         self._log = LogCapture(self.server.logs)
         self._running: list[Call] = []
-        self._pending: list[tuple[Event, bool]] = []
+        self._pending: list[tuple[Event, int]] = []
         self._up = False
         self._registry = self._load(extension)
         package = "" if self._folder is None else _loader.package_name(self._folder)
@@ -111,7 +113,7 @@ class Harness:
         facts: dict[str, Any] = {"collection": collection, "owner_id": str(owner_id or "")}
         data = self._before("record.create", collection, facts, data)
         record = self.server.add_record(collection, data, owner_id=owner_id)
-        self.fire(record_event("record.create", record, {}))
+        self.fire(record_event("record.create", record, {}), version=record.version)
         return record
 
     def update_record(self, id: UUID, data: dict[str, Any]) -> StoredRecord:
@@ -120,7 +122,7 @@ class Harness:
         facts = self._record_facts(old) | {"old_data": _json.dumps(old.data)}
         data = self._before("record.update", old.collection, facts, old.data | data)
         record = self.server.change_record(id, data)
-        self.fire(record_event("record.update", record, old.data))
+        self.fire(record_event("record.update", record, old.data), version=record.version)
         return record
 
     def delete_record(self, id: UUID) -> None:
@@ -128,7 +130,7 @@ class Harness:
         record = self.server.records[id]
         self._before("record.delete", record.collection, self._record_facts(record), record.data)
         del self.server.records[id]
-        self.fire(record_event("record.delete", record, {}))
+        self.fire(record_event("record.delete", record, {}), version=record.version + 1)
 
     def register_user(self, email: str, *, is_admin: bool = False) -> StoredUser:
         """Registers a user as a client does."""
@@ -149,23 +151,35 @@ class Harness:
 
     # What the server does.
 
-    def fire(self, event: Event, *, attempt: int = 1, reentrant: bool = False) -> None:
+    def fire(
+        self,
+        event: Event,
+        *,
+        attempt: int = 1,
+        reentrant: bool = False,
+        version: int = 0,
+        occurred_at: datetime | None = None,
+    ) -> None:
         """Delivers an event to the after-hooks that want it; what they raise is in `failures`.
 
         Args:
             event: The event.
             attempt: The delivery's count.
             reentrant: Whether only hooks that want the extension's own writes are meant.
+            version: For a record's event, its version with this change.
+            occurred_at: When it happened; now, unless given.
         """
         name, subject = event_name(event)
         for invocation, hook, entry in self._matching(name, AFTER, subject):
             if reentrant and not hook.reentrant:
                 continue
-            invocation.attempt = attempt
+            invocation.attempt, invocation.version = attempt, version
+            invocation.occurred_at = (occurred_at or self.server.clock.now).isoformat()
             fill(invocation, event)
             self._tolerate(Call(entry, invocation, is_async=hook.is_async))
         while self._pending:
-            self.fire(self._pending.pop(0)[0], reentrant=True)
+            written, version = self._pending.pop(0)
+            self.fire(written, reentrant=True, version=version)
 
     def shutdown(self) -> None:
         """Drains: cancels what runs, waits for it, and runs the shutdown hooks. Once."""
@@ -264,7 +278,8 @@ class Harness:
             self.failures.append(fault)
 
     def _written(self, event: str, record: StoredRecord, before: dict[str, Any]) -> None:
-        self._pending.append((record_event(event, record, before), True))
+        version = record.version + (event == "record.delete")
+        self._pending.append((record_event(event, record, before), version))
 
     @staticmethod
     def _record_facts(record: StoredRecord) -> dict[str, Any]:

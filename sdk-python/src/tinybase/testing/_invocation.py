@@ -33,6 +33,7 @@ class FakeInvocation:
     collection: str = ""
     record_id: str = ""
     owner_id: str = ""
+    version: int = 0
     data: str = ""
     old_data: str = ""
     user_id: str = ""

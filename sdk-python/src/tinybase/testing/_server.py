@@ -92,7 +92,7 @@ class FakeServer:
         place = self.add_collection(collection)
         now = self.clock.now
         plain = _json.loads(_json.dumps(data))
-        record = StoredRecord(id or uuid4(), collection, place.id, owner_id, plain, now, now)
+        record = StoredRecord(id or uuid4(), collection, place.id, owner_id, plain, now, now, 1)
         self.records[record.id] = record
         return record
 
@@ -108,7 +108,8 @@ class FakeServer:
         old = self._find(str(id), "")
         merged = old.data | _json.loads(_json.dumps(data))
         made = (old.id, old.collection, old.collection_id, old.owner_id, merged)
-        self.records[old.id] = StoredRecord(*made, old.created_at, self.clock.now)
+        times = old.created_at, self.clock.now
+        self.records[old.id] = StoredRecord(*made, *times, old.version + 1)
         return self.records[old.id]
 
     # What call-backs use.
@@ -215,7 +216,7 @@ def _time(value: datetime) -> str:
 def _record_row(it: StoredRecord) -> RecordRow:
     owner = "" if it.owner_id is None else str(it.owner_id)
     ids = (str(it.id), it.collection, str(it.collection_id), owner)
-    return (*ids, _json.dumps(it.data), _time(it.created_at), _time(it.updated_at))
+    return (*ids, _json.dumps(it.data), _time(it.created_at), _time(it.updated_at), it.version)
 
 
 def _collection_row(it: StoredCollection) -> CollectionRow:

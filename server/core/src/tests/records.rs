@@ -43,6 +43,8 @@ async fn a_record_is_created_read_changed_and_deleted_with_its_events() {
     assert_eq!((one.record_id, &one.data), (Some(created.id), &created.data));
     assert_eq!((two.old_data.as_ref(), &two.data), (Some(&created.data), &changed.value.data));
     assert_eq!((three.owner_id, &three.data), (Some(ann.id), &changed.value.data));
+    assert_eq!((one.version, two.version, three.version), (1, 2, 3));
+    assert_eq!((created.version, changed.value.version), (1, 2));
     assert_eq!(test.hooks.wakes.load(Ordering::Relaxed), 4);
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn stored_record(record: Record) -> v1::StoredRecord {
         data: record.data.into_bytes(),
         created_at: record.created_at.to_string(),
         updated_at: record.updated_at.to_string(),
+        version: record.version,
     }
 }
 

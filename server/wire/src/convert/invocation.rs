@@ -76,6 +76,7 @@ fn record_body(record: RecordEvent, limit: usize) -> Result<v1::RecordBody, Invo
         owner_id: text_or_empty(record.owner_id),
         data: json(record.data, limit)?,
         old_data: old_data.unwrap_or_default(),
+        version: record.version,
     })
 }
 

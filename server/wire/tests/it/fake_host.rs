@@ -48,6 +48,7 @@ fn record(
         data,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
+        version: 1,
     }
 }
 

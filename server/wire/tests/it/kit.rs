@@ -326,6 +326,7 @@ pub(crate) fn record_hook(bytes: usize) -> Invocation {
         owner_id: None,
         data,
         old_data: None,
+        version: 1,
     });
     Invocation { target, body, ..call(PATIENCE) }
 }
