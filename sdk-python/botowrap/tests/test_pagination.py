@@ -10,6 +10,7 @@ from boto3.dynamodb.conditions import Key
 
 from botowrap.errors import ResumeTokenError
 from tests.conftest import Backend
+from tests.servers import FaultServer
 
 COUNT = 7
 
@@ -103,6 +104,22 @@ def test_p5_parallel_scan_reads_every_segment(client: Any, backend: Backend) -> 
 def test_p5_a_failing_segment_fails_the_scan(client: Any) -> None:
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.parallel_scan(TableName="nowhere")
+
+
+def test_p5_an_iteration_reads_at_most_so_many_pages(faulty: Backend, faults: FaultServer) -> None:
+    pages = [{"Items": [], "LastEvaluatedKey": {"id": {"S": str(page)}}} for page in range(3)]
+    faults.respond = lambda operation, body: (200, pages[len(faults.requests) - 1])
+    found = faulty.client().scan_iter(TableName="t", max_pages=2)
+    assert list(found) == []
+    assert len(faults.requests) == 2
+    on = faulty.client().scan_iter(TableName="t", max_pages=1, resume_token=found.resume_token)
+    assert list(on) == []
+    assert faults.requests[-1][1]["ExclusiveStartKey"] == {"id": {"S": "1"}}
+    none = faulty.client().scan_iter(TableName="t", max_pages=0)
+    assert list(none) == []
+    assert len(faults.requests) == 3
+    with pytest.raises(ValueError, match="max_pages is -1"):
+        faulty.client().scan_iter(TableName="t", max_pages=-1)
 
 
 @pytest.mark.parametrize("taken", range(COUNT))

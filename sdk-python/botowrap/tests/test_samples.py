@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
+from tinybase import _registry
 
 from tests.conftest import Backend
 from tests.servers import FaultServer
@@ -115,10 +116,12 @@ def test_every_snippet_runs(
     )
     scope: dict[str, Any] = {"__name__": "__main__"}
     try:
-        for number, snippet in enumerate(snippets(document), start=1):
-            if "aioboto3" in snippet and importlib.util.find_spec("aioboto3") is None:
-                continue
-            exec(compile(snippet, f"{document.name} snippet {number}", "exec"), scope)
+        # What a snippet registers with the server's SDK goes with the test.
+        with _registry.use(_registry.Registry()):
+            for number, snippet in enumerate(snippets(document), start=1):
+                if "aioboto3" in snippet and importlib.util.find_spec("aioboto3") is None:
+                    continue
+                exec(compile(snippet, f"{document.name} snippet {number}", "exec"), scope)
     finally:
         users.delete_table(TableName="Users")
 

@@ -12,6 +12,7 @@ import pytest
 
 import botowrap.errors
 import botowrap.extensions.dynamodb
+import botowrap.supervised
 import botowrap.types
 from botowrap.extensions.dynamodb import _async_methods, _methods
 from botowrap.types import AsyncEnhancedDynamoDBClient, EnhancedDynamoDBClient
@@ -120,7 +121,8 @@ def test_y1_every_operation_of_the_pinned_boto3_is_stated() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [botowrap, botowrap.errors, botowrap.extensions.dynamodb, botowrap.types]
+    "module",
+    [botowrap, botowrap.errors, botowrap.extensions.dynamodb, botowrap.supervised, botowrap.types],
 )
 def test_public_names_are_sorted_and_there(module: Any) -> None:
     assert module.__all__ == sorted(module.__all__)

@@ -23,6 +23,7 @@ class AsyncEnhancedDynamoDBClient(Protocol):
         *,
         TableName: str,
         max_items: int | None = None,
+        max_pages: int | None = None,
         resume_token: str | None = None,
         **kwargs: Any,
     ) -> AsyncItems:
@@ -33,6 +34,7 @@ class AsyncEnhancedDynamoDBClient(Protocol):
         *,
         TableName: str,
         max_items: int | None = None,
+        max_pages: int | None = None,
         resume_token: str | None = None,
         **kwargs: Any,
     ) -> AsyncItems:

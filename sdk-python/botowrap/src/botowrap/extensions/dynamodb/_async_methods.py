@@ -34,16 +34,28 @@ class AsyncPageMethods:
         return await run_async(self, all_pages("scan", kwargs))
 
     def query_iter(
-        self, *, max_items: int | None = None, resume_token: str | None = None, **kwargs: Any
+        self,
+        *,
+        max_items: int | None = None,
+        max_pages: int | None = None,
+        resume_token: str | None = None,
+        **kwargs: Any,
     ) -> AsyncItemIterator:
         """The items that `query` finds, one by one."""
-        return AsyncItemIterator(getattr(self, "query"), Cursor(kwargs, max_items, resume_token))  # noqa: B009
+        cursor = Cursor(kwargs, max_items, max_pages, resume_token)
+        return AsyncItemIterator(getattr(self, "query"), cursor)  # noqa: B009
 
     def scan_iter(
-        self, *, max_items: int | None = None, resume_token: str | None = None, **kwargs: Any
+        self,
+        *,
+        max_items: int | None = None,
+        max_pages: int | None = None,
+        resume_token: str | None = None,
+        **kwargs: Any,
     ) -> AsyncItemIterator:
         """The items that `scan` finds, one by one."""
-        return AsyncItemIterator(getattr(self, "scan"), Cursor(kwargs, max_items, resume_token))  # noqa: B009
+        cursor = Cursor(kwargs, max_items, max_pages, resume_token)
+        return AsyncItemIterator(getattr(self, "scan"), cursor)  # noqa: B009
 
     async def parallel_scan(self, *, TotalSegments: int = 4, **kwargs: Any) -> dict[str, Any]:  # noqa: N803
         """All items that `scan` finds, all segments of the table at once."""

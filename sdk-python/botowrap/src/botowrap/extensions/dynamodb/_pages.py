@@ -47,14 +47,20 @@ class Cursor:
     """Where an iteration stands: which page, which item of it, and how many are still wanted."""
 
     def __init__(
-        self, params: dict[str, Any], max_items: int | None, resume_token: str | None
+        self,
+        params: dict[str, Any],
+        max_items: int | None,
+        max_pages: int | None,
+        resume_token: str | None,
     ) -> None:
-        if max_items is not None and max_items < 0:
-            raise ValueError(f"max_items is {max_items}; it must be 0 or more")
+        for name, bound in (("max_items", max_items), ("max_pages", max_pages)):
+            if bound is not None and bound < 0:
+                raise ValueError(f"{name} is {bound}; it must be 0 or more")
         if resume_token is not None and "ExclusiveStartKey" in params:
             raise ValueError("give either resume_token or ExclusiveStartKey")
         self._params = dict(params)
         self._wanted = max_items
+        self._pages = max_pages
         position = Position(self._params.pop("ExclusiveStartKey", None))
         if resume_token is not None:
             position = decode_token(resume_token)
@@ -65,16 +71,20 @@ class Cursor:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to take, or nothing more is wanted."""
-        return self._wanted == 0 or self._at_end
+        return self._wanted == 0 or self._at_end or (self._pages == 0 and self._at_page_end)
+
+    @property
+    def _at_page_end(self) -> bool:
+        return self._items is None or self._index >= len(self._items)
 
     @property
     def _at_end(self) -> bool:
-        return self._items is not None and self._index >= len(self._items) and not self._following
+        return self._items is not None and self._at_page_end and not self._following
 
     @property
     def wants_page(self) -> bool:
         """Whether the next item is on a page that isn't here yet."""
-        return not self.finished and (self._items is None or self._index >= len(self._items))
+        return not self.finished and self._at_page_end
 
     def request(self) -> dict[str, Any]:
         """The parameters for the page that is wanted."""
@@ -86,6 +96,8 @@ class Cursor:
 
     def accept(self, page: dict[str, Any]) -> None:
         """Takes the page that was wanted."""
+        if self._pages is not None:
+            self._pages -= 1
         self._items = page.get("Items", [])
         self._following = page.get("LastEvaluatedKey") or None
 
@@ -103,7 +115,7 @@ class Cursor:
         """Where to go on, or none at the end."""
         if self._at_end:
             return None
-        if self._items is not None and self._index >= len(self._items):
+        if self._items is not None and self._at_page_end:
             return encode_token(Position(self._following))
         return encode_token(Position(self._start, self._index))
 
