@@ -1,5 +1,6 @@
 //! Makes an extension's files ready to run, with the tools of its language.
 
+mod botowrap;
 mod cargo;
 mod python;
 mod sdk;

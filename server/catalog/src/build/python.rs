@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Build, sdk};
+use super::{Build, botowrap, sdk};
 use crate::error::InstallError;
 use crate::files;
 use crate::kind::Kind;
@@ -31,7 +31,9 @@ pub(super) fn make_environment(build: &Build<'_>, work: &Work<'_>) -> Result<(),
     if *build.kind == Kind::Python {
         packages.push(sdk::wheel(&build.tools.executable, work)?.into_os_string());
     }
-    packages.extend(build.manifest.dependencies.iter().map(|needed| needed.to_string().into()));
+    let dependencies = &build.manifest.dependencies;
+    packages.extend(botowrap::source(&build.tools.executable, dependencies)?.map(Into::into));
+    packages.extend(dependencies.iter().map(|needed| needed.to_string().into()));
     for implied in implied(build, work)? {
         packages.push(implied.into());
     }

@@ -11,6 +11,7 @@ use crate::process::{CommandError, Tool};
 use crate::work::Work;
 
 const MATURIN: &str = "maturin>=1.16,<2";
+const WHEEL_PREFIX: &str = "tinybase_sdk-";
 
 /// The wheel: named by `TINYBASE_SDK_WHEEL`, beside the server, or built in the checkout.
 pub(super) fn wheel(executable: &Path, work: &Work<'_>) -> Result<PathBuf, InstallError> {
@@ -25,7 +26,7 @@ pub(super) fn wheel(executable: &Path, work: &Work<'_>) -> Result<PathBuf, Insta
         )));
     }
     let beside = executable.parent().unwrap_or(Path::new("/")).join("wheels");
-    if let Some(wheel) = newest_wheel(&beside) {
+    if let Some(wheel) = newest_wheel(&beside, WHEEL_PREFIX) {
         return Ok(wheel);
     }
     match checkout(executable) {
@@ -79,12 +80,13 @@ impl Target {
     }
 }
 
-fn newest_wheel(folder: &Path) -> Option<PathBuf> {
+/// The newest wheel in a folder whose name begins like this.
+pub(super) fn newest_wheel(folder: &Path, prefix: &str) -> Option<PathBuf> {
     let entries = fs::read_dir(folder).ok()?.flatten();
     let wheels = entries.filter(|entry| {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        name.starts_with("tinybase_sdk-") && name.ends_with(".whl")
+        name.starts_with(prefix) && name.ends_with(".whl")
     });
     wheels
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
@@ -101,7 +103,9 @@ fn build(target: &Target, checkout: &Path, work: &Work<'_>) -> Result<PathBuf, I
     guard.lock().map_err(InstallError::io("locking", &guard_path))?;
 
     let wheels = target.folder.join("wheels").join(&target.profile);
-    if let Some(wheel) = newest_wheel(&wheels).filter(|wheel| is_current(wheel, checkout)) {
+    if let Some(wheel) =
+        newest_wheel(&wheels, WHEEL_PREFIX).filter(|wheel| is_current(wheel, checkout))
+    {
         return Ok(wheel);
     }
     work.report("building the Python SDK from the checkout; this happens once");
@@ -129,7 +133,7 @@ fn build(target: &Target, checkout: &Path, work: &Work<'_>) -> Result<PathBuf, I
         other => other,
     };
     outcome.map_err(InstallError::step("building the Python SDK"))?;
-    newest_wheel(&wheels).ok_or_else(|| {
+    newest_wheel(&wheels, WHEEL_PREFIX).ok_or_else(|| {
         InstallError::Refused(format!(
             "building the Python SDK left nothing in {}",
             wheels.display()
