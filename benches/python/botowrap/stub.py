@@ -1,6 +1,6 @@
 """A local HTTP server that answers DynamoDB's calls at once, from answers made beforehand.
 
-python benches/stub.py   prints its port, and serves until its input ends
+python stub.py   prints its port, and serves until its input ends
 """
 
 from __future__ import annotations
