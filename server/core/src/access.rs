@@ -3,7 +3,8 @@
 use serde_json::Value;
 use thiserror::Error;
 use tinybase_model::{
-    CollectionName, FieldViolation, FunctionAuth, FunctionBinding, Identity, UserId,
+    CollectionName, FieldViolation, FunctionAuth, FunctionBinding, Identity, Scope, Scopes, Target,
+    UserId,
 };
 
 use crate::capability::{Capabilities, MissingCapability};
@@ -185,6 +186,17 @@ pub enum AccessDenied {
     /// Only administrators may do it.
     #[error("Admin access required")]
     AdminOnly,
+    /// It is about the user who is logged in, and whoever asks is none.
+    #[error("This is for users; log in as one")]
+    UsersOnly,
+    /// The application token wasn't given it.
+    #[error(
+        "the application token lacks the scope {needed}; an administrator can make a token that has it"
+    )]
+    Scope {
+        /// What it would need, such as `records:write:orders`.
+        needed: Scope,
+    },
     /// The extension wasn't granted it.
     #[error(transparent)]
     Capability(#[from] MissingCapability),
@@ -194,7 +206,11 @@ impl Problem for AccessDenied {
     fn kind(&self) -> Kind {
         match self {
             Self::Unauthenticated => Kind::Unauthenticated,
-            Self::Rule { .. } | Self::AdminOnly | Self::Capability(_) => Kind::Forbidden,
+            Self::Rule { .. }
+            | Self::AdminOnly
+            | Self::UsersOnly
+            | Self::Scope { .. }
+            | Self::Capability(_) => Kind::Forbidden,
         }
     }
 }
@@ -202,7 +218,8 @@ impl Problem for AccessDenied {
 /// Decides whether an actor may do something with records.
 ///
 /// An extension needs the capability whoever it acts for; within an invocation the rules for that
-/// identity hold as well. On its own behalf the capability alone decides.
+/// identity hold as well. On its own behalf the capability alone decides. So do the scopes of an
+/// application token, with which an extension's capabilities are intersected too.
 ///
 /// # Errors
 /// Why not.
@@ -217,6 +234,15 @@ pub fn authorize(actor: Actor<'_>, attempt: Attempt<'_>) -> Result<Granted, Acce
     let user = match actor.identity {
         Identity::Operator | Identity::User { is_admin: true, .. } => {
             return Ok(Granted::Everything);
+        }
+        Identity::Application(application) => {
+            let target = Target::One(attempt.collection.to_string());
+            let needed = if attempt.operation.is_write() {
+                Scope::RecordsWrite(target)
+            } else {
+                Scope::RecordsRead(target)
+            };
+            return has_scope(&application.scopes, needed).map(|()| Granted::Everything);
         }
         Identity::Extension(_) if actor.capabilities.is_some() => return Ok(Granted::Everything),
         Identity::Extension(_) => return Err(denied()),
@@ -258,6 +284,10 @@ pub fn authorize_function(
             return Ok(());
         }
     }
+    if let Identity::Application(application) = actor.identity {
+        let needed = Scope::FunctionsCall(Target::One(function.name.clone()));
+        return has_scope(&application.scopes, needed);
+    }
     match (function.auth, actor.identity) {
         (FunctionAuth::Public, _) | (FunctionAuth::Auth, Identity::User { .. }) => Ok(()),
         (_, identity) if identity.is_admin() => Ok(()),
@@ -283,7 +313,32 @@ pub fn authorize_user(actor: Actor<'_>, user: UserId) -> Result<(), AccessDenied
     if actor.identity.user_id() == Some(user) {
         return Ok(());
     }
-    authorize_admin(actor.identity)
+    authorize_users(actor.identity)
+}
+
+/// Decides whether somebody may read all users.
+///
+/// # Errors
+/// Why not.
+pub fn authorize_users(identity: &Identity) -> Result<(), AccessDenied> {
+    if let Identity::Application(application) = identity {
+        return has_scope(&application.scopes, Scope::UsersRead);
+    }
+    authorize_admin(identity)
+}
+
+/// The user who is logged in, for what is about that one.
+///
+/// # Errors
+/// If nobody is, or somebody who is no user.
+pub fn authorize_self(identity: &Identity) -> Result<UserId, AccessDenied> {
+    match identity {
+        Identity::User { id, .. } => Ok(*id),
+        Identity::Anonymous => Err(AccessDenied::Unauthenticated),
+        Identity::Application(_) | Identity::Extension(_) | Identity::Operator => {
+            Err(AccessDenied::UsersOnly)
+        }
+    }
 }
 
 /// Lets administrators through.
@@ -294,8 +349,14 @@ pub fn authorize_admin(identity: &Identity) -> Result<(), AccessDenied> {
     match identity {
         identity if identity.is_admin() => Ok(()),
         Identity::Anonymous => Err(AccessDenied::Unauthenticated),
-        Identity::User { .. } | Identity::Extension(_) | Identity::Operator => {
-            Err(AccessDenied::AdminOnly)
-        }
+        Identity::User { .. }
+        | Identity::Application(_)
+        | Identity::Extension(_)
+        | Identity::Operator => Err(AccessDenied::AdminOnly),
     }
+}
+
+/// An application token does what its scopes say, whatever the rules are for others.
+fn has_scope(scopes: &Scopes, needed: Scope) -> Result<(), AccessDenied> {
+    if scopes.grant(&needed) { Ok(()) } else { Err(AccessDenied::Scope { needed }) }
 }

@@ -33,7 +33,7 @@ mod user;
 pub use crate::core::{Committed, Core, CoreOptions};
 pub use access::{
     AccessDenied, AccessRules, Actor, Attempt, Granted, Operation, Rule, authorize,
-    authorize_admin, authorize_function, authorize_user,
+    authorize_admin, authorize_function, authorize_self, authorize_user, authorize_users,
 };
 pub use capability::{Capabilities, MissingCapability};
 pub use collection::{CollectionChange, CollectionError, Collections, NewCollection};

@@ -7,7 +7,7 @@ use thiserror::Error;
 use tinybase_model::{Cause, Event, FieldViolation, Identity, User, UserEvent, UserId};
 use tinybase_store::{NewEvent, NewLogin, NewUser, Rotation, StoreError, UserCreated, now};
 
-use crate::access::AccessDenied;
+use crate::access::{AccessDenied, authorize_self};
 use crate::credentials::{PASSWORD_BYTES_MAX, check_password, checked_email};
 use crate::hook_engine::{Approved, HookRefusal};
 use crate::password::PasswordError;
@@ -222,7 +222,7 @@ impl Users<'_> {
 
     /// Revokes all tokens of the user and tells how many.
     pub async fn logout(&self, identity: &Identity) -> Result<u64, UserError> {
-        let user = identity.user_id().ok_or(AccessDenied::Unauthenticated)?;
+        let user = authorize_self(identity)?;
         let revoked = self.core.inner.store.revoke_tokens(user).await;
         self.core.inner.tokens.clear();
         Ok(revoked?)
@@ -230,7 +230,7 @@ impl Users<'_> {
 
     /// The user who is logged in.
     pub async fn me(&self, identity: &Identity) -> Result<User, UserError> {
-        let user = identity.user_id().ok_or(AccessDenied::Unauthenticated)?;
+        let user = authorize_self(identity)?;
         self.core.inner.store.user(user).await?.ok_or(UserError::NotFound)
     }
 

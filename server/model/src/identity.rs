@@ -1,6 +1,6 @@
 //! On whose behalf something happens.
 
-use crate::{ExtensionName, UserId};
+use crate::{Application, ExtensionName, UserId};
 
 /// Who is acting. Every decision about access takes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Identity {
         /// Whether the user is an administrator.
         is_admin: bool,
     },
+    /// A program with an application token, which is no user.
+    Application(Application),
     /// An extension on its own behalf, outside any invocation.
     Extension(ExtensionName),
     /// The operator of this machine: the command line and the server itself.
@@ -25,14 +27,15 @@ impl Identity {
     pub const fn user_id(&self) -> Option<UserId> {
         match self {
             Self::User { id, .. } => Some(*id),
-            Self::Anonymous | Self::Extension(_) | Self::Operator => None,
+            Self::Anonymous | Self::Application(_) | Self::Extension(_) | Self::Operator => None,
         }
     }
 
     /// Whether all rules are passed over.
-    pub const fn is_admin(&self) -> bool {
+    pub fn is_admin(&self) -> bool {
         match self {
             Self::User { is_admin, .. } => *is_admin,
+            Self::Application(application) => application.scopes.admin(),
             Self::Operator => true,
             Self::Anonymous | Self::Extension(_) => false,
         }

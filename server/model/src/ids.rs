@@ -54,6 +54,10 @@ macro_rules! id {
 }
 
 id!(
+    /// An application token; its id is no secret.
+    ApplicationTokenId
+);
+id!(
     /// A recorded function call.
     CallId
 );

@@ -13,6 +13,7 @@ mod json;
 mod limits;
 mod name;
 mod record;
+mod scope;
 mod status;
 
 pub use binding::{
@@ -26,7 +27,7 @@ pub use event::{
 pub use extension::{ExtensionSpec, HookDeclaration, LifecyclePolicy, Permissions};
 pub use host::{CallSummary, ListRecords, RecordPage};
 pub use identity::Identity;
-pub use ids::{CallId, CollectionId, EventId, RecordId, UserId};
+pub use ids::{ApplicationTokenId, CallId, CollectionId, EventId, RecordId, UserId};
 pub use invocation::{
     Body, Fault, FieldViolation, Invocation, InvocationTarget, InvokeError, Outcome, Rejection,
 };
@@ -36,4 +37,5 @@ pub use name::{ExtensionName, InvalidName};
 pub use record::{
     Collection, CollectionName, Comparison, Condition, InvalidCollectionName, Record, SortKey, User,
 };
+pub use scope::{Application, InvalidScope, Scope, Scopes, Target};
 pub use status::{CrashReport, ExtensionState, ExtensionStatus, LogLevel, LogLine, LogSource};

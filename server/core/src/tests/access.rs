@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use tinybase_model::{CollectionName, FunctionAuth, Identity, Permissions, UserId};
+use tinybase_model::{
+    Application, ApplicationTokenId, CollectionName, FunctionAuth, Identity, Permissions, Scope,
+    Scopes, UserId,
+};
 
 use super::{extension, function};
 use crate::{
     AccessDenied, AccessRules, Actor, Attempt, Capabilities, Granted, Operation, Rule, authorize,
-    authorize_function, authorize_user,
+    authorize_admin, authorize_function, authorize_self, authorize_user, authorize_users,
 };
 
 /// What is expected: everything, one's own, 401, 403.
@@ -37,9 +40,13 @@ fn decide(
             Expected::Own
         }
         Err(AccessDenied::Unauthenticated) => Expected::Login,
-        Err(AccessDenied::Rule { .. } | AccessDenied::AdminOnly | AccessDenied::Capability(_)) => {
-            Expected::No
-        }
+        Err(
+            AccessDenied::Rule { .. }
+            | AccessDenied::AdminOnly
+            | AccessDenied::UsersOnly
+            | AccessDenied::Scope { .. }
+            | AccessDenied::Capability(_),
+        ) => Expected::No,
     }
 }
 
@@ -186,4 +193,64 @@ fn rules_are_read_from_options_and_mistakes_are_named() {
     let expected = ["/options/access/list", "/options/access/read", "/options/access/write"];
     assert_eq!(fields, BTreeSet::from(expected));
     assert!(AccessRules::from_options(&json!({"access": []})).is_err());
+}
+
+/// A program with an application token of these scopes.
+fn application(scopes: &[&str]) -> Identity {
+    let scopes = scopes.iter().map(|text| text.parse::<Scope>().expect("a scope"));
+    let scopes = Scopes::new(scopes);
+    Identity::Application(Application { id: ApplicationTokenId::generate(), scopes })
+}
+
+#[test]
+fn an_application_does_what_its_scopes_say_whatever_the_rules_are() {
+    use Expected::{All, No};
+
+    let broad = granted(&Permissions::Broad);
+    let cases = [
+        (&["records:read:notes"][..], None, Operation::Read, All),
+        (&["records:read:notes"], None, Operation::List, All),
+        (&["records:read:notes"], None, Operation::Update, No),
+        (&["records:read:other"], None, Operation::Read, No),
+        (&["records:write:*"], None, Operation::Delete, All),
+        (&["records:write:*"], None, Operation::Read, No),
+        (&["functions:call:*", "users:read"], None, Operation::Read, No),
+        (&["admin"], None, Operation::Delete, All),
+        (&[], None, Operation::Read, No),
+        // An extension that acts for it has what both have.
+        (&["records:read:*"], Some(&broad), Operation::Read, All),
+        (&["records:write:*"], Some(&broad), Operation::Delete, No),
+        (&[], Some(&broad), Operation::Read, No),
+    ];
+    for (scopes, capabilities, operation, expected) in cases {
+        let identity = application(scopes);
+        for rule in Rule::ALL {
+            let found = decide(&identity, capabilities, operation, rule, None);
+            assert_eq!(found, expected, "{scopes:?} {operation:?} {rule:?}");
+        }
+    }
+}
+
+#[test]
+fn an_application_calls_reads_users_and_administers_within_its_scopes_and_is_no_user() {
+    let cases = [
+        (&["functions:call:f"][..], [true, false, false]),
+        (&["functions:call:*"], [true, false, false]),
+        (&["functions:call:g"], [false, false, false]),
+        (&["users:read"], [false, true, false]),
+        (&["admin"], [true, true, true]),
+        (&[], [false, false, false]),
+    ];
+    for (scopes, [calls, reads_users, administers]) in cases {
+        let identity = application(scopes);
+        for auth in [FunctionAuth::Public, FunctionAuth::Auth, FunctionAuth::Admin] {
+            let called = authorize_function(Actor::client(&identity), &function("f", auth));
+            assert_eq!(called.is_ok(), calls, "{scopes:?} {auth:?}");
+        }
+        assert_eq!(authorize_users(&identity).is_ok(), reads_users, "{scopes:?}");
+        let one = authorize_user(Actor::client(&identity), UserId::generate());
+        assert_eq!(one.is_ok(), reads_users, "{scopes:?}");
+        assert_eq!(authorize_admin(&identity).is_ok(), administers, "{scopes:?}");
+        assert_eq!(authorize_self(&identity), Err(AccessDenied::UsersOnly));
+    }
 }
