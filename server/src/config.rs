@@ -14,6 +14,7 @@ use tinybase_catalog::checked::{Mistake, Section, TomlFile, nearest};
 use tinybase_core::CoreOptions;
 use tinybase_hooks::HooksOptions;
 use tinybase_model::LogLevel;
+use tinybase_store::{DatabaseUrl, StoreOptions};
 
 use setting::Settings;
 
@@ -27,10 +28,31 @@ pub(crate) const INITIAL: &str = include_str!("config/initial.toml");
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     pub(crate) server: ServerConfig,
-    pub(crate) database: PathBuf,
+    pub(crate) database: DatabaseConfig,
     pub(crate) extensions: ExtensionsConfig,
     pub(crate) core: CoreOptions,
     pub(crate) limits: LimitsConfig,
+}
+
+/// Where the data is.
+#[derive(Debug, Clone)]
+pub(crate) struct DatabaseConfig {
+    pub(crate) url: DatabaseUrl,
+    /// Whether `serve` brings the schema up to date by itself.
+    pub(crate) migrate: bool,
+    /// How many connections read.
+    pub(crate) readers: u32,
+}
+
+impl DatabaseConfig {
+    /// What the store is opened with.
+    pub(crate) fn options(&self) -> StoreOptions {
+        StoreOptions {
+            readers: self.readers,
+            migrate: self.migrate,
+            ..StoreOptions::new(self.url.clone())
+        }
+    }
 }
 
 /// Where the server listens, and how it works and logs.
@@ -121,7 +143,7 @@ impl Config {
         root.finish()?;
         let config = Self {
             server: server_config(&server)?,
-            database: data.join(database_path(&database)?),
+            database: database_config(&database, data)?,
             extensions: extensions_config(&extensions)?,
             core: core_options(&auth, &limits)?,
             limits: limits_config(&limits)?,
@@ -195,23 +217,25 @@ fn choice(text: &str, known: &[&str]) -> String {
     }
 }
 
-fn database_path(database: &Settings<'_>) -> Result<PathBuf, ConfigError> {
-    let path = database.parsed("path", |text| Ok(PathBuf::from(text)))?;
-    let url = database.also("TINYBASE_DB_URL").parsed("url", |text| {
-        let path = text.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
-        match path {
-            Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
-            _ => {
-                Err(format!(r#"must be a SQLite file such as "sqlite:tinybase.db", not {text:?}"#))
-            }
-        }
-    })?;
-    match (path, url) {
+fn database_config(database: &Settings<'_>, data: &Path) -> Result<DatabaseConfig, ConfigError> {
+    let path = database.parsed("path", |text| Ok(DatabaseUrl::file(text)))?;
+    let url = database
+        .also("TINYBASE_DB_URL")
+        .parsed("url", |text| text.parse::<DatabaseUrl>().map_err(|error| error.to_string()))?;
+    let url = match (path, url) {
+        // As everywhere, the environment is over the file.
+        (Some(_), Some(url)) if database.also("TINYBASE_DB_URL").is_variable("url") => url,
+        (Some(path), Some(_)) if database.is_variable("path") => path,
         (Some(_), Some(_)) => {
-            Err(database.wrong("url", "and path are two names for one thing; keep one"))
+            return Err(database.wrong("url", "and path are two names for one thing; keep one"));
         }
-        (path, url) => Ok(path.or(url).unwrap_or_else(|| PathBuf::from("tinybase.db"))),
-    }
+        (path, url) => path.or(url).unwrap_or_else(|| DatabaseUrl::file("tinybase.db")),
+    };
+    Ok(DatabaseConfig {
+        url: url.within(data),
+        migrate: database.truth("migrate")?.unwrap_or(true),
+        readers: database.number("readers", 1..=256)?.unwrap_or(4),
+    })
 }
 
 fn extensions_config(extensions: &Settings<'_>) -> Result<ExtensionsConfig, ConfigError> {

@@ -15,7 +15,7 @@ use tinybase_catalog::{Catalog, CatalogOptions};
 use tinybase_core::{Core, ExtensionAdmin};
 use tinybase_hooks::Hooks;
 use tinybase_model::{Limits, LogLevel};
-use tinybase_store::{Store, StoreOptions};
+use tinybase_store::Store;
 use tinybase_supervisor::{HealthPolicy, Supervisor, SupervisorOptions};
 use tinybase_wire::{BoundWire, HostApi, Wire, WireOptions};
 use tokio::net::{TcpListener, UnixListener};
@@ -180,9 +180,8 @@ impl Server {
 impl Base {
     /// Builds from the bottom: each part gets the ones below it, call-backs go through the host.
     async fn build(config: &Config, data: &DataFolder) -> anyhow::Result<Self> {
-        let store = Store::open(StoreOptions::new(&config.database))
-            .await
-            .context("failed to open the database")?;
+        let store =
+            Store::open(config.database.options()).await.context("failed to open the database")?;
         let host = Arc::new(Host::default());
         let level: LogLevel = config.server.log_level;
         let options = WireOptions {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::{Process, descendants, wait_for, wait_until};
+use crate::{PostgresDatabase, Process, descendants, wait_for, wait_until};
 
 const ADMIN_EMAIL: &str = "admin@example.com";
 const ADMIN_PASSWORD: &str = "correct horse battery";
@@ -36,6 +36,8 @@ pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
 pub struct TestServer {
     folder: TempDir,
     environment: Vec<(String, String)>,
+    /// Its database, if that isn't in the folder.
+    database: Option<PostgresDatabase>,
     child: Child,
     /// Its API, with nobody logged in.
     pub api: Api,
@@ -57,11 +59,26 @@ impl TestServer {
     /// # Errors
     /// If it doesn't get as far as answering.
     pub async fn start_with(environment: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let has_one = environment.iter().any(|(key, _)| *key == "TINYBASE_DB_URL");
+        let database = if has_one { None } else { PostgresDatabase::create_if_wanted()? };
+        Self::start_on(database, environment).await
+    }
+
+    /// The same on a database of a PostgreSQL server.
+    ///
+    /// # Errors
+    /// If it doesn't get as far as answering.
+    pub async fn start_on(
+        database: Option<PostgresDatabase>,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let environment: Vec<_> = environment
+        let mut environment: Vec<_> = environment
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
+        let url = database.as_ref().map(PostgresDatabase::url);
+        environment.extend(url.map(|url| ("TINYBASE_DB_URL".to_owned(), url)));
         let init = command(folder.path(), &environment)?
             .args(["init", "--admin-email", ADMIN_EMAIL, "--admin-password", ADMIN_PASSWORD])
             .output()
@@ -69,7 +86,12 @@ impl TestServer {
         ensure!(init.status.success(), "init failed: {}", String::from_utf8_lossy(&init.stderr));
         let (child, api) = serve(folder.path(), &environment).await?;
         let admin = api.login(ADMIN_EMAIL, ADMIN_PASSWORD).await?;
-        Ok(Self { folder, environment, child, api, admin })
+        Ok(Self { folder, environment, database, child, api, admin })
+    }
+
+    /// Its database on a PostgreSQL server, if it has one there.
+    pub const fn postgres(&self) -> Option<&PostgresDatabase> {
+        self.database.as_ref()
     }
 
     /// The data folder.

@@ -60,9 +60,13 @@ impl Problem for StoreError {
     fn kind(&self) -> Kind {
         match self {
             Self::Overloaded => Kind::Overloaded,
-            Self::Closed | Self::Read { .. } | Self::Write { .. } | Self::Commit { .. } => {
-                Kind::Unavailable
-            }
+            Self::Closed
+            | Self::Unreachable { .. }
+            | Self::Read { .. }
+            | Self::Write { .. }
+            | Self::Commit { .. }
+            | Self::Unknown { .. } => Kind::Unavailable,
+            Self::Unstorable { .. } => Kind::Invalid,
             Self::Corrupt { .. } => Kind::Internal,
         }
     }

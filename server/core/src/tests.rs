@@ -13,12 +13,12 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
-use tempfile::TempDir;
 use tinybase_hooks::RegisteredFunction;
 use tinybase_model::{
     Cause, Event, EventKind, ExtensionName, FunctionAuth, FunctionBinding, FunctionEvent, Identity,
     JsonBytes, Outcome, Position, Rejection, User, UserId,
 };
+use tinybase_store::testing::TestDatabase;
 use tinybase_store::{Store, StoreOptions};
 
 use crate::{Approved, CallFailure, Core, CoreOptions, HookEngine, HookRefusal, NewCollection};
@@ -69,12 +69,12 @@ impl HookEngine for FakeHooks {
     }
 }
 
-/// A core in a folder of its own.
+/// A core with a database of its own.
 struct TestCore {
     core: Core,
     hooks: Arc<FakeHooks>,
     store: Store,
-    _folder: TempDir,
+    _database: TestDatabase,
 }
 
 impl TestCore {
@@ -83,13 +83,12 @@ impl TestCore {
     }
 
     async fn with(options: CoreOptions) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let options_of_store = StoreOptions::new(folder.path().join("test.db"));
-        let store = Store::open(options_of_store).await.expect("a store");
+        let database = TestDatabase::create().await;
+        let store = Store::open(StoreOptions::new(database.url())).await.expect("a store");
         let hooks = Arc::new(FakeHooks::default());
         let engine: Arc<dyn HookEngine> = Arc::clone(&hooks) as _;
         let core = Core::new(options, store.clone(), engine);
-        Self { core, hooks, store, _folder: folder }
+        Self { core, hooks, store, _database: database }
     }
 
     /// Has the before-hooks do something.

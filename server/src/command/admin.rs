@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use rand::distr::{Alphanumeric, SampleString as _};
 use tinybase_core::{Core, Ensured};
-use tinybase_store::{Store, StoreOptions};
+use tinybase_store::Store;
 
 use crate::config::Config;
 use crate::server::NoHooks;
@@ -53,9 +53,8 @@ async fn with_core<T>(
     config: &Config,
     work: impl AsyncFnOnce(&Core) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let store = Store::open(StoreOptions::new(&config.database))
-        .await
-        .context("failed to open the database")?;
+    let store =
+        Store::open(config.database.options()).await.context("failed to open the database")?;
     let core = Core::new(config.core.clone(), store.clone(), Arc::new(NoHooks));
     let done = work(&core).await;
     store.close().await;

@@ -41,7 +41,19 @@ impl Also<'_, '_> {
     }
 }
 
+impl Also<'_, '_> {
+    /// As [`Settings::is_variable`].
+    pub(super) fn is_variable(&self, key: &str) -> bool {
+        self.settings.is_variable(key) || (self.settings.environment)(self.variable).is_some()
+    }
+}
+
 impl<'a> Settings<'a> {
+    /// Whether a key is set in the environment.
+    pub(super) fn is_variable(&self, key: &str) -> bool {
+        self.variable(key).is_some()
+    }
+
     pub(super) fn new(
         name: &'static str,
         section: Option<Section<'a>>,

@@ -26,7 +26,8 @@ fn an_empty_file_and_the_initial_one_mean_the_defaults() {
         assert_eq!(config.server.port, 8000);
         assert_eq!(config.server.log_level, LogLevel::Info);
         assert_eq!(config.server.log_format, LogFormat::Text);
-        assert_eq!(config.database, Path::new("/data/tinybase.db"));
+        assert_eq!(config.database.url.to_string(), "sqlite:/data/tinybase.db");
+        assert!(config.database.migrate);
         assert!(config.extensions.enabled);
         assert!(config.core.public_registration);
     }
@@ -67,9 +68,26 @@ fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
     .expect("valid");
     assert_eq!((config.server.port, config.server.log_level), (9001, LogLevel::Error));
     assert_eq!(config.server.host.to_string(), "0.0.0.0");
-    assert_eq!(config.database, Path::new("/other.db"));
+    assert_eq!(config.database.url.to_string(), "sqlite:/other.db");
     assert!(!config.extensions.enabled);
     assert!(config.extensions.secrets.contains("B_KEY"));
+}
+
+#[test]
+fn a_database_server_is_named_by_a_url_and_its_password_is_never_shown() {
+    let url = "postgres://me:secret@db.example.com/base";
+    for (text, variables) in [
+        (format!("[database]\nurl = \"{url}\"\nmigrate = false"), vec![]),
+        (INITIAL.to_owned(), vec![("TINYBASE_DB_URL", url), ("TINYBASE_DATABASE_MIGRATE", "no")]),
+    ] {
+        let config = read(&text, &variables).expect("valid");
+        assert_eq!(config.database.url.to_string(), "postgres://me@db.example.com:5432/base");
+        assert!(!config.database.migrate);
+        assert!(!format!("{config:?}").contains("secret"));
+    }
+    let twice = format!("{INITIAL}\n").replace("path =", &format!("url = \"{url}\"\npath ="));
+    let refused = refusal(&twice, &[]);
+    assert!(refused.contains("two names for one thing"), "{refused}");
 }
 
 #[test]
@@ -105,9 +123,9 @@ fn a_bad_value_says_where_it_came_from() {
          not \"my-host\""
     );
     assert_eq!(
-        refusal("[database]\nurl = \"postgres://x/y\"", &[]),
-        "tinybase.toml, line 2: url must be a SQLite file such as \"sqlite:tinybase.db\", not \
-         \"postgres://x/y\""
+        refusal("[database]\nurl = \"mysql://me:secret@x/y\"", &[]),
+        "tinybase.toml, line 2: url must be \"sqlite:FILE\" or \
+         \"postgres://USER:PASSWORD@HOST:PORT/DATABASE\", and has another beginning"
     );
     assert_eq!(
         refusal("[extensions]\nretry_min = \"1h\"", &[]),

@@ -1,8 +1,6 @@
 //! Recording function calls and reading the records.
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use thiserror::Error;
 use tinybase_model::CallId;
 
@@ -10,18 +8,22 @@ use crate::call::{
     CallCounts, CallPage, CallQuery, CallRecord, CallStatus, FinishedCall, StartedCall, Trigger,
 };
 use crate::event::NewEvent;
+use crate::sql::{Connection, Row, Sql, query};
 use crate::time::{micros, optional_timestamp, timestamp};
 use crate::write::Write;
 use crate::{Store, StoreError};
 
-pub(crate) const START_CALL: &str = "
+pub(crate) const START_CALL: Sql = Sql::same(
+    "
     insert into function_calls
         (id, function_name, extension, status, trigger_type, requested_by_user_id, started_at,
          created_at)
-    values ($1, $2, $3, 'running', $4, $5, $6, $6)";
+    values ($1, $2, $3, 'running', $4, $5, $6, $6)",
+);
 
 /// Also works when the start could not be recorded.
-pub(crate) const FINISH_CALL: &str = "
+pub(crate) const FINISH_CALL: Sql = Sql::same(
+    "
     insert into function_calls
         (id, function_name, extension, trigger_type, requested_by_user_id, started_at, created_at,
          status, finished_at, duration_ms, error_message, error_type)
@@ -29,35 +31,48 @@ pub(crate) const FINISH_CALL: &str = "
     on conflict (id) do update
     set status = excluded.status, finished_at = excluded.finished_at,
         duration_ms = excluded.duration_ms, error_message = excluded.error_message,
-        error_type = excluded.error_type";
+        error_type = excluded.error_type",
+);
 
-pub(crate) const RUNNING_CALLS: &str = "
+pub(crate) const RUNNING_CALLS: Sql = Sql::same(
+    "
     select id, function_name, status, trigger_type, trigger_id, requested_by_user_id, started_at,
            finished_at, duration_ms, error_message, error_type, created_at, extension
-    from function_calls where status = 'running' and started_at < $1 order by id limit $2";
+    from function_calls where status = 'running' and started_at < $1 order by id limit $2",
+);
 
-pub(crate) const CALL_BY_ID: &str = "
+pub(crate) const CALL_BY_ID: Sql = Sql::same(
+    "
     select id, function_name, status, trigger_type, trigger_id, requested_by_user_id, started_at,
            finished_at, duration_ms, error_message, error_type, created_at
-    from function_calls where id = $1";
+    from function_calls where id = $1",
+);
 
-pub(crate) const CALLS: &str = "
+pub(crate) const CALLS: Sql = Sql::same(
+    "
     select id, function_name, status, trigger_type, trigger_id, requested_by_user_id, started_at,
            finished_at, duration_ms, error_message, error_type, created_at
     from function_calls
-    where ($1 is null or function_name = $1) and ($2 is null or status = $2)
-      and ($3 is null or trigger_type = $3)
-    order by id desc limit $4 offset $5";
+    where (cast($1 as text) is null or function_name = $1)
+      and (cast($2 as text) is null or status = $2)
+      and (cast($3 as text) is null or trigger_type = $3)
+    order by id desc limit $4 offset $5",
+);
 
-pub(crate) const COUNT_CALLS: &str = "
+pub(crate) const COUNT_CALLS: Sql = Sql::same(
+    "
     select count(*) from function_calls
-    where ($1 is null or function_name = $1) and ($2 is null or status = $2)
-      and ($3 is null or trigger_type = $3)";
+    where (cast($1 as text) is null or function_name = $1)
+      and (cast($2 as text) is null or status = $2)
+      and (cast($3 as text) is null or trigger_type = $3)",
+);
 
-pub(crate) const CALL_COUNTS: &str = "
+pub(crate) const CALL_COUNTS: Sql = Sql::same(
+    "
     select function_name, count(*), count(*) filter (where status = 'succeeded'),
-           count(*) filter (where status = 'failed'), avg(duration_ms)
-    from function_calls where started_at >= $1 group by function_name order by function_name";
+           count(*) filter (where status = 'failed'), cast(avg(duration_ms) as double precision)
+    from function_calls where started_at >= $1 group by function_name order by function_name",
+);
 
 const WHAT: &str = "function calls";
 
@@ -79,14 +94,14 @@ impl Store {
         before: Timestamp,
         limit: u32,
     ) -> Result<Vec<StartedCall>, StoreError> {
-        let rows = sqlx::query(RUNNING_CALLS)
+        let rows = query(RUNNING_CALLS)
             .bind(micros(before))
             .bind(limit)
-            .fetch_all(self.readers())
+            .fetch_all(self.reader())
             .await
             .map_err(StoreError::read(WHAT))?;
-        let started = |row: &SqliteRow| {
-            let extension: &str = row.try_get(12).map_err(StoreError::read(WHAT))?;
+        let started = |row: &Row| {
+            let extension = row.text(12).map_err(StoreError::read(WHAT))?;
             let call = decode(row)?;
             Ok(StartedCall {
                 id: call.id,
@@ -102,56 +117,57 @@ impl Store {
 
     /// One recorded call.
     pub async fn call(&self, id: CallId) -> Result<Option<CallRecord>, StoreError> {
-        let row = sqlx::query(CALL_BY_ID)
+        let row = query(CALL_BY_ID)
             .bind(id.to_string())
-            .fetch_optional(self.readers())
+            .fetch_optional(self.reader())
             .await
             .map_err(StoreError::read(WHAT))?;
         row.as_ref().map(decode).transpose()
     }
 
     /// Recorded calls, the newest first.
-    pub async fn calls(&self, query: &CallQuery) -> Result<CallPage, StoreError> {
-        let (name, status) = (query.function_name.as_deref(), query.status.map(CallStatus::as_str));
-        let trigger = query.trigger_type.map(Trigger::as_str);
-        let rows = sqlx::query(CALLS)
+    pub async fn calls(&self, wanted: &CallQuery) -> Result<CallPage, StoreError> {
+        let (name, status) =
+            (wanted.function_name.as_deref(), wanted.status.map(CallStatus::as_str));
+        let trigger = wanted.trigger_type.map(Trigger::as_str);
+        let rows = query(CALLS)
             .bind(name)
             .bind(status)
             .bind(trigger)
-            .bind(query.limit)
-            .bind(query.offset)
-            .fetch_all(self.readers())
+            .bind(wanted.limit)
+            .bind(wanted.offset)
+            .fetch_all(self.reader())
             .await
             .map_err(StoreError::read(WHAT))?;
-        let total: i64 = sqlx::query_scalar(COUNT_CALLS)
+        let total = query(COUNT_CALLS)
             .bind(name)
             .bind(status)
             .bind(trigger)
-            .fetch_one(self.readers())
+            .fetch_one(self.reader())
             .await
             .map_err(StoreError::read(WHAT))?;
         Ok(CallPage {
             calls: rows.iter().map(decode).collect::<Result<_, _>>()?,
-            total: unsigned(total),
-            limit: query.limit,
-            offset: query.offset,
+            total: total.count(0).map_err(StoreError::read(WHAT))?,
+            limit: wanted.limit,
+            offset: wanted.offset,
         })
     }
 
     /// How each function's calls since some time went.
     pub async fn call_counts(&self, since: Timestamp) -> Result<Vec<CallCounts>, StoreError> {
-        let rows = sqlx::query(CALL_COUNTS)
+        let rows = query(CALL_COUNTS)
             .bind(micros(since))
-            .fetch_all(self.readers())
+            .fetch_all(self.reader())
             .await
             .map_err(StoreError::read(WHAT))?;
-        let counts = |row: &SqliteRow| {
+        let counts = |row: &Row| {
             Ok(CallCounts {
-                function_name: row.try_get(0)?,
-                total: unsigned(row.try_get(1)?),
-                succeeded: unsigned(row.try_get(2)?),
-                failed: unsigned(row.try_get(3)?),
-                avg_duration_ms: row.try_get(4)?,
+                function_name: row.text(0)?.to_owned(),
+                total: row.count(1)?,
+                succeeded: row.count(2)?,
+                failed: row.count(3)?,
+                avg_duration_ms: row.optional_real(4)?,
             })
         };
         rows.iter().map(counts).collect::<Result<_, _>>().map_err(StoreError::read(WHAT))
@@ -163,10 +179,10 @@ impl Write for StartedCall {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<(), StoreError> {
-        sqlx::query(START_CALL)
+        query(START_CALL)
             .bind(self.id.to_string())
             .bind(&self.function_name)
             .bind(self.extension.as_str())
@@ -185,12 +201,12 @@ impl Write for FinishedCall {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         events: &mut Vec<NewEvent>,
     ) -> Result<(), StoreError> {
         let status =
             if self.completion.succeeded { CallStatus::Succeeded } else { CallStatus::Failed };
-        sqlx::query(FINISH_CALL)
+        query(FINISH_CALL)
             .bind(self.started.id.to_string())
             .bind(&self.started.function_name)
             .bind(self.started.extension.as_str())
@@ -219,30 +235,30 @@ fn unsigned(count: i64) -> u64 {
 #[error("{0:?} is not one of the known words")]
 struct UnknownWord(String);
 
-fn decode(row: &SqliteRow) -> Result<CallRecord, StoreError> {
-    let text = |index: usize| row.try_get::<&str, _>(index).map_err(StoreError::read(WHAT));
-    let optional = |index: usize| row.try_get(index).map_err(StoreError::read(WHAT));
-    let number = |index: usize| row.try_get::<i64, _>(index).map_err(StoreError::read(WHAT));
+fn decode(row: &Row) -> Result<CallRecord, StoreError> {
+    let text = |index: usize| row.text(index).map_err(StoreError::read(WHAT));
+    let optional = |index: usize| row.optional_text(index).map_err(StoreError::read(WHAT));
+    let words = |index: usize| optional(index).map(|text| text.map(str::to_owned));
+    let number = |index: usize| row.integer(index).map_err(StoreError::read(WHAT));
     let unknown = |word: &str| StoreError::corrupt("a function call")(UnknownWord(word.to_owned()));
     let (status, trigger) = (text(2)?, text(3)?);
-    let user: Option<String> = optional(5)?;
-    let finished_at: Option<i64> = row.try_get(7).map_err(StoreError::read(WHAT))?;
-    let duration_ms: Option<i64> = row.try_get(8).map_err(StoreError::read(WHAT))?;
+    let finished_at = row.optional_integer(7).map_err(StoreError::read(WHAT))?;
+    let duration_ms = row.optional_integer(8).map_err(StoreError::read(WHAT))?;
     Ok(CallRecord {
         id: text(0)?.parse().map_err(StoreError::corrupt("a call's id"))?,
         function_name: text(1)?.to_owned(),
         status: CallStatus::parse(status).ok_or_else(|| unknown(status))?,
         trigger_type: Trigger::parse(trigger).ok_or_else(|| unknown(trigger))?,
-        trigger_id: optional(4)?,
-        requested_by_user_id: user
-            .map(|id| id.parse())
+        trigger_id: words(4)?,
+        requested_by_user_id: optional(5)?
+            .map(str::parse)
             .transpose()
             .map_err(StoreError::corrupt("a user's id"))?,
         started_at: timestamp(number(6)?)?,
         finished_at: optional_timestamp(finished_at)?,
         duration_ms: duration_ms.map(unsigned),
-        error_message: optional(9)?,
-        error_type: optional(10)?,
+        error_message: words(9)?,
+        error_type: words(10)?,
         created_at: timestamp(number(11)?)?,
     })
 }

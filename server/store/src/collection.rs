@@ -1,11 +1,10 @@
 //! Collections.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use tinybase_model::{Cause, Collection, CollectionId, ExtensionName, JsonBytes};
 
 use crate::creation::Written;
 use crate::event::NewEvent;
+use crate::sql::{Connection, Row, Sql, query};
 use crate::time::{micros, now, timestamp};
 use crate::write::Write;
 use crate::{Store, StoreError};
@@ -28,25 +27,34 @@ pub enum CollectionCreated {
     NameTaken,
 }
 
-pub(crate) const INSERT_COLLECTION: &str = "
+pub(crate) const INSERT_COLLECTION: Sql = Sql::same(
+    "
     insert into collections (id, name, label, schema, options, created_at, updated_at)
-    values ($1, $2, $3, $4, $5, $6, $7) on conflict (name) do nothing";
+    values ($1, $2, $3, $4, $5, $6, $7) on conflict (name) do nothing",
+);
 
-pub(crate) const COLLECTION_BY_NAME: &str = "
+pub(crate) const COLLECTION_BY_NAME: Sql = Sql::same(
+    "
     select id, name, label, schema, options, created_at, updated_at, version
-    from collections where name = $1";
+    from collections where name = $1",
+);
 
-pub(crate) const COLLECTIONS: &str = "
+pub(crate) const COLLECTIONS: Sql = Sql::same(
+    "
     select id, name, label, schema, options, created_at, updated_at, version
-    from collections order by name";
+    from collections order by name",
+);
 
-pub(crate) const UPDATE_COLLECTION: &str = "
+pub(crate) const UPDATE_COLLECTION: Sql = Sql::same(
+    "
     update collections
     set label = $3, schema = $4, options = $5, updated_at = $6, version = version + 1
-    where id = $1 and version = $2";
+    where id = $1 and version = $2",
+);
 
 /// An event for each record, with ids made by the database: there may be very many.
-pub(crate) const LOG_DELETED_RECORDS: &str = "
+pub(crate) const LOG_DELETED_RECORDS: Sql = Sql::each(
+    "
     insert into events
         (event_id, kind, subject, order_key, payload, occurred_at, origin, depth, traceparent)
     select lower(substr(random, 1, 8) || '-' || substr(random, 9, 4) || '-4' || substr(random, 14, 3)
@@ -54,11 +62,25 @@ pub(crate) const LOG_DELETED_RECORDS: &str = "
            'record.delete', $2, id, json_object('owner_id', owner_id, 'data', json(data)), $3, $4,
            $5, $6
     from (select id, owner_id, data, hex(randomblob(16)) as random
-          from records where collection_id = $1 order by id)";
+          from records where collection_id = $1 order by id)",
+    "
+    with gone as (
+        select id, owner_id, data, row_number() over (order by id) as number
+        from records where collection_id = $1
+    ), head as (
+        update event_head set position = position + (select count(*) from gone)
+        returning position - (select count(*) from gone) as position
+    )
+    insert into events (position, event_id, kind, subject, order_key, payload, occurred_at, origin,
+                        depth, traceparent)
+    select head.position + gone.number, gen_random_uuid()::text, 'record.delete', $2, gone.id,
+           jsonb_build_object('owner_id', gone.owner_id, 'data', gone.data)::text, $3, $4, $5, $6
+    from gone, head order by gone.number",
+);
 
-pub(crate) const DELETE_RECORDS: &str = "delete from records where collection_id = $1";
+pub(crate) const DELETE_RECORDS: Sql = Sql::same("delete from records where collection_id = $1");
 
-pub(crate) const DELETE_COLLECTION: &str = "delete from collections where id = $1";
+pub(crate) const DELETE_COLLECTION: Sql = Sql::same("delete from collections where id = $1");
 
 impl Store {
     /// Creates a collection unless its name is taken.
@@ -71,9 +93,9 @@ impl Store {
 
     /// A collection by name.
     pub async fn collection(&self, name: &str) -> Result<Option<StoredCollection>, StoreError> {
-        let row = sqlx::query(COLLECTION_BY_NAME)
+        let row = query(COLLECTION_BY_NAME)
             .bind(name)
-            .fetch_optional(self.readers())
+            .fetch_optional(self.reader())
             .await
             .map_err(StoreError::read("a collection"))?;
         row.as_ref().map(decode).transpose()
@@ -81,8 +103,8 @@ impl Store {
 
     /// All collections, by name.
     pub async fn collections(&self) -> Result<Vec<StoredCollection>, StoreError> {
-        let rows = sqlx::query(COLLECTIONS)
-            .fetch_all(self.readers())
+        let rows = query(COLLECTIONS)
+            .fetch_all(self.reader())
             .await
             .map_err(StoreError::read("collections"))?;
         rows.iter().map(decode).collect()
@@ -115,10 +137,10 @@ impl Write for Create {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<CollectionCreated, StoreError> {
-        let inserted = sqlx::query(INSERT_COLLECTION)
+        let inserted = query(INSERT_COLLECTION)
             .bind(self.0.id.to_string())
             .bind(self.0.name.as_str())
             .bind(&self.0.label)
@@ -129,7 +151,7 @@ impl Write for Create {
             .execute(connection)
             .await
             .map_err(StoreError::write("a collection"))?;
-        match inserted.rows_affected() {
+        match inserted {
             0 => Ok(CollectionCreated::NameTaken),
             _ => Ok(CollectionCreated::Done),
         }
@@ -146,10 +168,10 @@ impl Write for Update {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<Written, StoreError> {
-        let updated = sqlx::query(UPDATE_COLLECTION)
+        let updated = query(UPDATE_COLLECTION)
             .bind(self.collection.id.to_string())
             .bind(self.version)
             .bind(&self.collection.label)
@@ -159,7 +181,7 @@ impl Write for Update {
             .execute(connection)
             .await
             .map_err(StoreError::write("a collection"))?;
-        Ok(if updated.rows_affected() == 0 { Written::Stale } else { Written::Done })
+        Ok(if updated == 0 { Written::Stale } else { Written::Done })
     }
 }
 
@@ -173,13 +195,13 @@ impl Write for Delete {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<Option<u64>, StoreError> {
         let id = self.collection.id.to_string();
         let fault = StoreError::write("a collection");
         let run = async {
-            sqlx::query(LOG_DELETED_RECORDS)
+            query(LOG_DELETED_RECORDS)
                 .bind(&id)
                 .bind(self.collection.name.as_str())
                 .bind(micros(now()))
@@ -188,18 +210,18 @@ impl Write for Delete {
                 .bind(&self.cause.traceparent)
                 .execute(&mut *connection)
                 .await?;
-            let records = sqlx::query(DELETE_RECORDS).bind(&id).execute(&mut *connection).await?;
-            let deleted = sqlx::query(DELETE_COLLECTION).bind(&id).execute(connection).await?;
-            Ok((deleted.rows_affected() > 0).then_some(records.rows_affected()))
+            let records = query(DELETE_RECORDS).bind(&id).execute(&mut *connection).await?;
+            let deleted = query(DELETE_COLLECTION).bind(&id).execute(connection).await?;
+            Ok((deleted > 0).then_some(records))
         };
         run.await.map_err(fault)
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<StoredCollection, StoreError> {
+fn decode(row: &Row) -> Result<StoredCollection, StoreError> {
     let what = "a collection";
-    let text = |index: usize| row.try_get::<&str, _>(index).map_err(StoreError::read(what));
-    let number = |index: usize| row.try_get::<i64, _>(index).map_err(StoreError::read(what));
+    let text = |index: usize| row.text(index).map_err(StoreError::read(what));
+    let number = |index: usize| row.integer(index).map_err(StoreError::read(what));
     let id: CollectionId = text(0)?.parse().map_err(StoreError::corrupt("a collection's id"))?;
     Ok(StoredCollection {
         collection: Collection {

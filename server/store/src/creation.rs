@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 
 use serde::Serialize;
-use sqlx::{Row, SqliteConnection};
 use tinybase_model::Record;
 
 use crate::StoreError;
 use crate::event::NewEvent;
+use crate::group::ends_attempt;
+use crate::sql::{Connection, Sql, query};
 use crate::time::micros;
+use crate::transaction::{RELEASE, SAVEPOINT, execute, undo};
 use crate::write::Reply;
-use crate::writer::{execute, undo};
 
 /// A record to be created, checked against a version of its collection.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub enum Written {
 pub(crate) struct Creation {
     id: String,
     row: String,
-    event: Option<NewEvent>,
+    event: NewEvent,
     output: Result<Written, StoreError>,
     reply: Reply<Written>,
 }
@@ -67,7 +68,12 @@ impl Creation {
             t: micros(record.created_at),
             d: serde_json::from_slice(record.data.bytes())?,
         })?;
-        Ok(Self { id, row, event: Some(creation.event), output: Ok(Written::Stale), reply })
+        Ok(Self { id, row, event: creation.event, output: Ok(Written::Stale), reply })
+    }
+
+    /// Forgets an attempt that was undone.
+    pub(crate) fn forget(&mut self) {
+        self.output = Ok(Written::Stale);
     }
 
     pub(crate) fn answer(self, committed: Result<(), StoreError>) {
@@ -79,9 +85,9 @@ impl Creation {
 /// The most JSON that one statement takes, so that memory stays bounded whatever waits.
 const STATEMENT_BYTES_MAX: usize = 8 << 20;
 
-/// Creates all records, or tells of each why not. An error means that the connection failed.
+/// Creates all records, or tells of each why not. An error ends the attempt of the whole group.
 pub(crate) async fn create_all(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     creations: &mut [Creation],
     events: &mut Vec<NewEvent>,
 ) -> Result<(), StoreError> {
@@ -95,17 +101,20 @@ pub(crate) async fn create_all(
         let count = fits.count().max(1);
         let (chunk, others) = rest.split_at_mut(count);
         rest = others;
-        execute(connection, "savepoint command").await?;
-        if create_chunk(connection, chunk, events).await.is_ok() {
-            execute(connection, "release command").await?;
-            continue;
+        execute(connection, SAVEPOINT).await?;
+        match create_chunk(connection, chunk, events).await {
+            Ok(()) => {
+                execute(connection, RELEASE).await?;
+                continue;
+            }
+            Err(error) if ends_attempt(&error) => return Err(error),
+            Err(_) => undo(connection).await?,
         }
-        undo(connection).await?;
         // One of them fails the statement: find out which, and keep the others.
         for creation in chunk {
-            execute(connection, "savepoint command").await?;
-            if create_one(connection, creation, events).await {
-                execute(connection, "release command").await?;
+            execute(connection, SAVEPOINT).await?;
+            if create_one(connection, creation, events).await? {
+                execute(connection, RELEASE).await?;
             } else {
                 undo(connection).await?;
             }
@@ -114,51 +123,69 @@ pub(crate) async fn create_all(
     Ok(())
 }
 
-/// Creates one record and tells whether that worked; whoever asked learns why not.
+/// Creates one record and tells whether that worked; whoever asked learns why not. An error ends
+/// the attempt of the whole group.
 pub(crate) async fn create_one(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     creation: &mut Creation,
     events: &mut Vec<NewEvent>,
-) -> bool {
-    let created = create_chunk(connection, std::slice::from_mut(creation), events).await;
-    if let Err(error) = created {
-        creation.output = Err(StoreError::write("a record")(error));
-        return false;
+) -> Result<bool, StoreError> {
+    match create_chunk(connection, std::slice::from_mut(creation), events).await {
+        Ok(()) => Ok(true),
+        Err(error) if ends_attempt(&error) => Err(error),
+        Err(error) => {
+            creation.output = Err(error);
+            Ok(false)
+        }
     }
-    true
 }
 
 /// One statement for all rows. A row whose collection has changed meanwhile is left out.
-pub(crate) const INSERT_RECORDS: &str = "
+pub(crate) const INSERT_RECORDS: Sql = Sql::each(
+    "
     insert into records (id, collection_id, owner_id, data, created_at, updated_at)
     select new.value ->> 'i', new.value ->> 'c', new.value ->> 'o', new.value -> 'd',
            new.value ->> 't', new.value ->> 't'
     from json_each($1) new
     cross join collections c on c.id = new.value ->> 'c' and c.version = new.value ->> 'v'
-    order by new.key";
+    order by new.key",
+    "
+    insert into records (id, collection_id, owner_id, data, created_at, updated_at)
+    select new.value ->> 'i', c.id, new.value ->> 'o', new.value -> 'd',
+           (new.value ->> 't')::bigint, (new.value ->> 't')::bigint
+    from jsonb_array_elements($1::jsonb) with ordinality new (value, key)
+    join collections c on c.id = new.value ->> 'c' and c.version = (new.value ->> 'v')::bigint
+    order by new.key
+    for share of c",
+);
 
 /// Which of the rows are there.
-pub(crate) const FIND_RECORDS: &str = "
-    select id from records where id in (select value ->> 'i' from json_each($1))";
+pub(crate) const FIND_RECORDS: Sql = Sql::each(
+    "select id from records where id in (select value ->> 'i' from json_each($1))",
+    "select id from records where id in (select value ->> 'i' from jsonb_array_elements($1::jsonb))",
+);
 
 async fn create_chunk(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     chunk: &mut [Creation],
     events: &mut Vec<NewEvent>,
-) -> Result<(), sqlx::Error> {
+) -> Result<(), StoreError> {
+    let fault = || StoreError::write("a record");
     let rows = json_array(chunk.iter().map(|creation| creation.row.as_str()));
-    let inserted = sqlx::query(INSERT_RECORDS).bind(&rows).execute(&mut *connection).await?;
-    let all = inserted.rows_affected() == chunk.len() as u64;
+    let inserted = query(INSERT_RECORDS).bind(&rows).execute(&mut *connection).await;
+    let all = inserted.map_err(fault())? == chunk.len() as u64;
     let found: HashSet<String> = if all {
         HashSet::new()
     } else {
-        let found = sqlx::query(FIND_RECORDS).bind(&rows).fetch_all(connection).await?;
-        found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?
+        let found = query(FIND_RECORDS).bind(&rows).fetch_all(connection).await;
+        let found = found.map_err(fault())?;
+        let ids = found.iter().map(|row| row.text(0).map(str::to_owned));
+        ids.collect::<Result<_, _>>().map_err(fault())?
     };
     for creation in chunk {
         if all || found.contains(&creation.id) {
             creation.output = Ok(Written::Done);
-            events.extend(creation.event.take());
+            events.push(creation.event.clone());
         }
     }
     Ok(())

@@ -1,54 +1,73 @@
 //! Keeping durable subscriptions: how far each has come, and what waits or was given up.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use tinybase_model::{ExtensionName, Position};
 
 use crate::event::{HEAD, NewEvent};
+use crate::sql::{Connection, Row, Sql, query};
 use crate::subscription::{DeadLetter, Parked, Subscriber, Subscription};
 use crate::time::{micros, now, timestamp};
 use crate::write::Write;
 use crate::{Store, StoreError};
 
-pub(crate) const INSERT_SUBSCRIPTION: &str = "
+pub(crate) const INSERT_SUBSCRIPTION: Sql = Sql::same(
+    "
     insert into subscriptions (extension, handler, cursor, created_at) values ($1, $2, $3, $4)
-    on conflict (extension, handler) do nothing";
+    on conflict (extension, handler) do nothing",
+);
 
-pub(crate) const CURSOR: &str =
-    "select cursor from subscriptions where extension = $1 and handler = $2";
+pub(crate) const CURSOR: Sql =
+    Sql::same("select cursor from subscriptions where extension = $1 and handler = $2");
 
-pub(crate) const PARKED: &str = "
+pub(crate) const PARKED: Sql = Sql::same(
+    "
     select position, order_key, attempt, due_at, last_error from parked_deliveries
-    where extension = $1 and handler = $2 order by position";
+    where extension = $1 and handler = $2 order by position",
+);
 
-pub(crate) const UNSUBSCRIBE: &str = "
+pub(crate) const UNSUBSCRIBE: Sql = Sql::each(
+    "
     delete from subscriptions
-    where extension = $1 and handler not in (select value from json_each($2))";
+    where extension = $1 and handler not in (select value from json_each($2))",
+    "
+    delete from subscriptions
+    where extension = $1 and handler not in (select jsonb_array_elements_text($2::jsonb))",
+);
 
-pub(crate) const ADVANCE: &str = "
-    update subscriptions set cursor = max(cursor, $3) where extension = $1 and handler = $2";
+pub(crate) const ADVANCE: Sql = Sql::same(
+    "
+    update subscriptions set cursor = case when cursor < $3 then $3 else cursor end
+    where extension = $1 and handler = $2",
+);
 
-pub(crate) const PARK: &str = "
+pub(crate) const PARK: Sql = Sql::same(
+    "
     insert into parked_deliveries
         (extension, handler, position, order_key, attempt, due_at, last_error)
     select $1, $2, $3, $4, $5, $6, $7
     where exists (select 1 from subscriptions where extension = $1 and handler = $2)
     on conflict (extension, handler, position) do update
-    set attempt = excluded.attempt, due_at = excluded.due_at, last_error = excluded.last_error";
+    set attempt = excluded.attempt, due_at = excluded.due_at, last_error = excluded.last_error",
+);
 
-pub(crate) const UNPARK: &str = "
-    delete from parked_deliveries where extension = $1 and handler = $2 and position = $3";
+pub(crate) const UNPARK: Sql = Sql::same(
+    "
+    delete from parked_deliveries where extension = $1 and handler = $2 and position = $3",
+);
 
-pub(crate) const BURY: &str = "
+pub(crate) const BURY: Sql = Sql::same(
+    "
     insert into dead_letters (extension, handler, position, attempt, error, buried_at)
     select $1, $2, $3, $4, $5, $6
     where exists (select 1 from subscriptions where extension = $1 and handler = $2)
     on conflict (extension, handler, position) do update
-    set attempt = excluded.attempt, error = excluded.error";
+    set attempt = excluded.attempt, error = excluded.error",
+);
 
-pub(crate) const DEAD_LETTERS: &str = "
+pub(crate) const DEAD_LETTERS: Sql = Sql::same(
+    "
     select position, attempt, error, buried_at from dead_letters
-    where extension = $1 and handler = $2 order by position limit $3";
+    where extension = $1 and handler = $2 order by position limit $3",
+);
 
 impl Store {
     /// Where a subscription stands; a new one is created at the head of the log.
@@ -110,11 +129,11 @@ impl Store {
         subscriber: &Subscriber,
         limit: u32,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        let rows = sqlx::query(DEAD_LETTERS)
+        let rows = query(DEAD_LETTERS)
             .bind(subscriber.extension.as_str())
             .bind(&subscriber.handler)
             .bind(limit)
-            .fetch_all(self.readers())
+            .fetch_all(self.reader())
             .await
             .map_err(StoreError::read("dead letters"))?;
         rows.iter().map(dead_letter).collect()
@@ -130,26 +149,26 @@ impl Write for Subscribe {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<Subscription, StoreError> {
         let (extension, handler) = (self.0.extension.as_str(), self.0.handler.as_str());
         let run = async {
-            let head: i64 = sqlx::query_scalar(HEAD).fetch_one(&mut *connection).await?;
-            sqlx::query(INSERT_SUBSCRIPTION)
+            let head = query(HEAD).fetch_one(&mut *connection).await?.integer(0)?;
+            query(INSERT_SUBSCRIPTION)
                 .bind(extension)
                 .bind(handler)
                 .bind(head)
                 .bind(micros(now()))
                 .execute(&mut *connection)
                 .await?;
-            let cursor: i64 = sqlx::query_scalar(CURSOR)
+            let cursor = query(CURSOR)
                 .bind(extension)
                 .bind(handler)
                 .fetch_one(&mut *connection)
-                .await?;
-            let parked =
-                sqlx::query(PARKED).bind(extension).bind(handler).fetch_all(connection).await?;
+                .await?
+                .integer(0)?;
+            let parked = query(PARKED).bind(extension).bind(handler).fetch_all(connection).await?;
             Ok((cursor, parked))
         };
         let (cursor, parked) = run.await.map_err(StoreError::write(WHAT))?;
@@ -168,10 +187,10 @@ impl Write for Unsubscribe {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<(), StoreError> {
-        let run = sqlx::query(UNSUBSCRIBE).bind(self.extension.as_str()).bind(&self.keep);
+        let run = query(UNSUBSCRIBE).bind(self.extension.as_str()).bind(&self.keep);
         run.execute(connection).await.map(drop).map_err(StoreError::write(WHAT))
     }
 }
@@ -186,10 +205,10 @@ impl Write for Advance {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<(), StoreError> {
-        sqlx::query(ADVANCE)
+        query(ADVANCE)
             .bind(self.subscriber.extension.as_str())
             .bind(&self.subscriber.handler)
             .bind(self.cursor.0)
@@ -210,11 +229,11 @@ impl Write for Park {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<(), StoreError> {
         for parked in &self.parked {
-            sqlx::query(PARK)
+            query(PARK)
                 .bind(self.subscriber.extension.as_str())
                 .bind(&self.subscriber.handler)
                 .bind(parked.position.0)
@@ -240,7 +259,7 @@ impl Write for Unpark {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<(), StoreError> {
         unpark(connection, &self.subscriber, self.position).await.map_err(StoreError::write(WHAT))
@@ -259,11 +278,11 @@ impl Write for Bury {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<(), StoreError> {
         let run = async {
-            sqlx::query(BURY)
+            query(BURY)
                 .bind(self.subscriber.extension.as_str())
                 .bind(&self.subscriber.handler)
                 .bind(self.position.0)
@@ -279,11 +298,11 @@ impl Write for Bury {
 }
 
 async fn unpark(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     subscriber: &Subscriber,
     position: Position,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(UNPARK)
+    query(UNPARK)
         .bind(subscriber.extension.as_str())
         .bind(&subscriber.handler)
         .bind(position.0)
@@ -292,21 +311,28 @@ async fn unpark(
         .map(drop)
 }
 
-fn parked_delivery(row: &SqliteRow) -> Result<Parked, StoreError> {
-    let get = || -> Result<(i64, String, u32, i64, String), sqlx::Error> {
-        Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?))
-    };
-    let (position, order_key, attempt, due_at, last_error) =
-        get().map_err(StoreError::read(WHAT))?;
-    let due_at = timestamp(due_at)?;
-    Ok(Parked { position: Position(position), order_key, attempt, due_at, last_error })
+fn parked_delivery(row: &Row) -> Result<Parked, StoreError> {
+    let text = |index: usize| row.text(index).map_err(StoreError::read(WHAT));
+    let number = |index: usize| row.integer(index).map_err(StoreError::read(WHAT));
+    Ok(Parked {
+        position: Position(number(0)?),
+        order_key: text(1)?.to_owned(),
+        attempt: attempt(number(2)?)?,
+        due_at: timestamp(number(3)?)?,
+        last_error: text(4)?.to_owned(),
+    })
 }
 
-fn dead_letter(row: &SqliteRow) -> Result<DeadLetter, StoreError> {
-    let get = || -> Result<(i64, u32, String, i64), sqlx::Error> {
-        Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
-    };
-    let (position, attempt, error, buried_at) = get().map_err(StoreError::read("dead letters"))?;
-    let buried_at = timestamp(buried_at)?;
-    Ok(DeadLetter { position: Position(position), attempt, error, buried_at })
+fn dead_letter(row: &Row) -> Result<DeadLetter, StoreError> {
+    let number = |index: usize| row.integer(index).map_err(StoreError::read("dead letters"));
+    Ok(DeadLetter {
+        position: Position(number(0)?),
+        attempt: attempt(number(1)?)?,
+        error: row.text(2).map_err(StoreError::read("dead letters"))?.to_owned(),
+        buried_at: timestamp(number(3)?)?,
+    })
+}
+
+fn attempt(number: i64) -> Result<u32, StoreError> {
+    u32::try_from(number).map_err(StoreError::corrupt("a delivery's attempt"))
 }

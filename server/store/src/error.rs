@@ -14,6 +14,23 @@ pub enum StoreError {
     /// The store was closed.
     #[error("the database is closed because the server is stopping")]
     Closed,
+    /// The database can't be reached.
+    #[error("the database can't be reached; try again later")]
+    Unreachable {
+        /// Why.
+        #[source]
+        source: Arc<sqlx::Error>,
+    },
+    /// The database can't hold what was given, whatever is done: a text with the character 0, or a
+    /// number beyond all bounds.
+    #[error("the database can't hold a value of {what}: it has a character 0, or is too large")]
+    Unstorable {
+        /// What was to be read or written.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: Arc<sqlx::Error>,
+    },
     /// A read failed.
     #[error("the database could not read {what}")]
     Read {
@@ -39,6 +56,13 @@ pub enum StoreError {
         #[source]
         source: Arc<sqlx::Error>,
     },
+    /// The connection broke while the commit was under way: it may be there or not.
+    #[error("the connection to the database broke during a commit, which may have succeeded")]
+    Unknown {
+        /// Why.
+        #[source]
+        source: Arc<sqlx::Error>,
+    },
     /// A row holds what the server never writes.
     #[error("the database holds a broken value in {what}")]
     Corrupt {
@@ -50,17 +74,51 @@ pub enum StoreError {
     },
 }
 
+/// What a database's error means for whoever tries again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The connection is gone, and with it what wasn't committed.
+    Lost,
+    /// Somebody else was in the way, and a second attempt may succeed.
+    Collided,
+    /// It waited for a lock as long as it may.
+    Blocked,
+    /// A statement failed before, and the transaction takes no more.
+    Aborted,
+    /// The value can't be stored.
+    Value,
+    /// Anything else.
+    Other,
+}
+
 impl StoreError {
     pub(crate) fn read(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| Self::Read { what, source: Arc::new(source) }
+        move |source| match fault(&source) {
+            Fault::Lost => Self::Unreachable { source: Arc::new(source) },
+            Fault::Value => Self::Unstorable { what, source: Arc::new(source) },
+            Fault::Collided | Fault::Blocked | Fault::Aborted | Fault::Other => {
+                Self::Read { what, source: Arc::new(source) }
+            }
+        }
     }
 
     pub(crate) fn write(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| Self::Write { what, source: Arc::new(source) }
+        move |source| match fault(&source) {
+            Fault::Lost => Self::Unreachable { source: Arc::new(source) },
+            Fault::Value => Self::Unstorable { what, source: Arc::new(source) },
+            Fault::Collided | Fault::Blocked | Fault::Aborted | Fault::Other => {
+                Self::Write { what, source: Arc::new(source) }
+            }
+        }
     }
 
     pub(crate) fn commit(source: sqlx::Error) -> Self {
-        Self::Commit { source: Arc::new(source) }
+        match fault(&source) {
+            Fault::Lost => Self::Unreachable { source: Arc::new(source) },
+            Fault::Collided | Fault::Blocked | Fault::Aborted | Fault::Value | Fault::Other => {
+                Self::Commit { source: Arc::new(source) }
+            }
+        }
     }
 
     pub(crate) fn corrupt<E>(what: &'static str) -> impl FnOnce(E) -> Self
@@ -68,5 +126,50 @@ impl StoreError {
         E: std::error::Error + Send + Sync + 'static,
     {
         move |source| Self::Corrupt { what, source: Arc::new(source) }
+    }
+
+    /// What it means for whoever tries again.
+    pub(crate) fn fault(&self) -> Fault {
+        match self {
+            Self::Unreachable { .. } => Fault::Lost,
+            Self::Unstorable { .. } => Fault::Value,
+            Self::Read { source, .. } | Self::Write { source, .. } | Self::Commit { source } => {
+                fault(source)
+            }
+            Self::Overloaded | Self::Closed | Self::Unknown { .. } | Self::Corrupt { .. } => {
+                Fault::Other
+            }
+        }
+    }
+}
+
+/// Sorts errors of both databases. `SQLite`'s codes are numbers, so that none is taken for another's.
+pub(crate) fn fault(error: &sqlx::Error) -> Fault {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is another crate's, and open")]
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::WorkerCrashed => Fault::Lost,
+        sqlx::Error::Database(error) => error.code().map_or(Fault::Other, |code| of_code(&code)),
+        _ => Fault::Other,
+    }
+}
+
+fn of_code(code: &str) -> Fault {
+    match code {
+        // Serialization failure, deadlock.
+        "40001" | "40P01" => Fault::Collided,
+        "55P03" => Fault::Blocked,
+        "25P02" => Fault::Aborted,
+        // A character 0 in a text or in JSON, a number out of range, a row too large for an index;
+        // 18 is SQLite's "too big".
+        "22021" | "22P05" | "22003" | "54000" | "18" => Fault::Value,
+        // A session that was ended, a server that stops or starts, a transaction that stood still.
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "53300" => Fault::Lost,
+        // Class 08 is about the connection.
+        code if code.len() == 5 && code.starts_with("08") => Fault::Lost,
+        _ => Fault::Other,
     }
 }

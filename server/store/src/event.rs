@@ -1,14 +1,15 @@
 //! The event log: appending, reading and cleaning it up.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use tinybase_model::{Cause, Event, EventId, LoggedEvent, Position};
 
 use crate::creation::json_array;
 use crate::payload::{self, Entry};
+use crate::sql::{Connection, Row, Sql, query};
 use crate::time::{micros, timestamp};
 use crate::write::Write;
 use crate::{Store, StoreError};
@@ -16,7 +17,8 @@ use crate::{Store, StoreError};
 /// An event on its way into the log, already serialised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
-    row: String,
+    /// Shared, because a write that is tried again logs it again.
+    row: Arc<str>,
 }
 
 #[derive(Serialize)]
@@ -49,25 +51,40 @@ impl NewEvent {
         };
         let row = serde_json::to_string(&columns)
             .unwrap_or_else(|_| unreachable!("strings and numbers serialise"));
-        Self { row }
+        Self { row: row.into() }
     }
 }
 
-pub(crate) const APPEND_EVENTS: &str = "
+pub(crate) const APPEND_EVENTS: Sql = Sql::each(
+    "
     insert into events
         (event_id, kind, subject, order_key, payload, occurred_at, origin, depth, traceparent)
     select new.value ->> 'i', new.value ->> 'k', new.value ->> 's', new.value ->> 'o',
            new.value -> 'p', new.value ->> 't', new.value ->> 'x', new.value ->> 'd',
            new.value ->> 'r'
     from json_each($1) new
-    order by new.key";
+    order by new.key",
+    "
+    with new as (
+        select value, number from json_array_elements($1::json) with ordinality list (value, number)
+    ), head as (
+        update event_head set position = position + (select count(*) from new)
+        returning position - (select count(*) from new) as position
+    )
+    insert into events (position, event_id, kind, subject, order_key, payload, occurred_at, origin,
+                        depth, traceparent)
+    select head.position + new.number, new.value ->> 'i', new.value ->> 'k', new.value ->> 's',
+           new.value ->> 'o', (new.value -> 'p')::text, (new.value ->> 't')::bigint,
+           new.value ->> 'x', (new.value ->> 'd')::bigint, new.value ->> 'r'
+    from new, head order by new.number",
+);
 
 /// The most JSON that one statement takes.
 const STATEMENT_BYTES_MAX: usize = 8 << 20;
 
 /// Appends events in their order.
 pub(crate) async fn append(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     events: &[NewEvent],
 ) -> Result<(), StoreError> {
     let mut rest = events;
@@ -79,8 +96,8 @@ pub(crate) async fn append(
         });
         let (chunk, others) = rest.split_at(fits.count().max(1));
         rest = others;
-        let rows = json_array(chunk.iter().map(|event| event.row.as_str()));
-        sqlx::query(APPEND_EVENTS)
+        let rows = json_array(chunk.iter().map(|event| &*event.row));
+        query(APPEND_EVENTS)
             .bind(rows)
             .execute(&mut *connection)
             .await
@@ -89,25 +106,31 @@ pub(crate) async fn append(
     Ok(())
 }
 
-pub(crate) const HEAD: &str =
-    "select coalesce((select seq from sqlite_sequence where name = 'events'), 0)";
+pub(crate) const HEAD: Sql = Sql::each(
+    "select coalesce((select seq from sqlite_sequence where name = 'events'), 0)",
+    "select position from event_head",
+);
 
-pub(crate) const READ_EVENTS: &str = "
+pub(crate) const READ_EVENTS: Sql = Sql::same(
+    "
     select position, event_id, kind, subject, order_key, payload, occurred_at, origin, depth,
            traceparent
-    from events where position > $1 order by position limit $2";
+    from events where position > $1 order by position limit $2",
+);
 
-pub(crate) const READ_EVENT: &str = "
+pub(crate) const READ_EVENT: Sql = Sql::same(
+    "
     select position, event_id, kind, subject, order_key, payload, occurred_at, origin, depth,
            traceparent
-    from events where position = $1";
+    from events where position = $1",
+);
 
 impl Store {
     /// The position of the last event that was ever appended.
     pub async fn events_head(&self) -> Result<Position, StoreError> {
-        let row = sqlx::query(HEAD).fetch_one(self.readers()).await;
+        let row = query(HEAD).fetch_one(self.reader()).await;
         let row = row.map_err(StoreError::read("the event log"))?;
-        Ok(Position(row.try_get(0).map_err(StoreError::read("the event log"))?))
+        row.integer(0).map(Position).map_err(StoreError::read("the event log"))
     }
 
     /// At most `limit` events after a position, in order.
@@ -116,10 +139,10 @@ impl Store {
         after: Position,
         limit: u32,
     ) -> Result<Vec<LoggedEvent>, StoreError> {
-        let rows = sqlx::query(READ_EVENTS)
+        let rows = query(READ_EVENTS)
             .bind(after.0)
             .bind(limit)
-            .fetch_all(self.readers())
+            .fetch_all(self.reader())
             .await
             .map_err(StoreError::read("events"))?;
         rows.iter().map(decode).collect()
@@ -127,9 +150,9 @@ impl Store {
 
     /// One event; none if the clean-up took it.
     pub async fn event(&self, position: Position) -> Result<Option<LoggedEvent>, StoreError> {
-        let row = sqlx::query(READ_EVENT)
+        let row = query(READ_EVENT)
             .bind(position.0)
-            .fetch_optional(self.readers())
+            .fetch_optional(self.reader())
             .await
             .map_err(StoreError::read("an event"))?;
         row.as_ref().map(decode).transpose()
@@ -149,7 +172,8 @@ struct CleanUp {
 
 /// Scans the oldest events only: it stops at the first one that is young enough, at the lowest
 /// cursor and at the limit.
-pub(crate) const CLEAN_UP_EVENTS: &str = "
+pub(crate) const CLEAN_UP_EVENTS: Sql = Sql::same(
+    "
     delete from events where position in (
         select e.position from events e
         where e.position <= coalesce((select min(cursor) from subscriptions), 9223372036854775807)
@@ -158,50 +182,46 @@ pub(crate) const CLEAN_UP_EVENTS: &str = "
               9223372036854775807)
           and not exists (select 1 from parked_deliveries p where p.position = e.position)
           and not exists (select 1 from dead_letters d where d.position = e.position)
-        order by e.position limit $2)";
+        order by e.position limit $2)",
+);
 
 impl Write for CleanUp {
     type Output = u64;
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<u64, StoreError> {
-        let deleted = sqlx::query(CLEAN_UP_EVENTS)
+        let deleted = query(CLEAN_UP_EVENTS)
             .bind(micros(self.before))
             .bind(self.limit)
             .execute(connection)
             .await
             .map_err(StoreError::write("the event log"))?;
-        Ok(deleted.rows_affected())
+        Ok(deleted)
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<LoggedEvent, StoreError> {
-    let get = || -> Result<_, sqlx::Error> {
-        let kind: &str = row.try_get(2)?;
-        let subject: &str = row.try_get(3)?;
-        let order_key: String = row.try_get(4)?;
-        let payload: &str = row.try_get(5)?;
-        Ok((kind, subject, order_key, payload))
-    };
-    let (kind, subject, order_key, payload) = get().map_err(StoreError::read("an event"))?;
-    let event = payload::decode(kind, subject, &order_key, payload)
+fn decode(row: &Row) -> Result<LoggedEvent, StoreError> {
+    let what = "an event";
+    let text = |index: usize| row.text(index).map_err(StoreError::read(what));
+    let number = |index: usize| row.integer(index).map_err(StoreError::read(what));
+    let origin = row.optional_text(7).map_err(StoreError::read(what))?;
+    let order_key = text(4)?.to_owned();
+    let event = payload::decode(text(2)?, text(3)?, &order_key, text(5)?)
         .map_err(StoreError::corrupt("an event's payload"))?;
-    let id: &str = row.try_get(1).map_err(StoreError::read("an event"))?;
-    let origin: Option<&str> = row.try_get(7).map_err(StoreError::read("an event"))?;
     Ok(LoggedEvent {
-        position: Position(row.try_get(0).map_err(StoreError::read("an event"))?),
-        id: id.parse().map_err(StoreError::corrupt("an event's id"))?,
+        position: Position(number(0)?),
+        id: text(1)?.parse().map_err(StoreError::corrupt("an event's id"))?,
         order_key,
-        occurred_at: timestamp(row.try_get(6).map_err(StoreError::read("an event"))?)?,
+        occurred_at: timestamp(number(6)?)?,
         origin: origin
             .map(str::parse)
             .transpose()
             .map_err(StoreError::corrupt("an event's origin"))?,
-        depth: row.try_get(8).map_err(StoreError::read("an event"))?,
-        traceparent: row.try_get(9).map_err(StoreError::read("an event"))?,
+        depth: u32::try_from(number(8)?).map_err(StoreError::corrupt("an event's depth"))?,
+        traceparent: text(9)?.to_owned(),
         event,
     })
 }

@@ -5,14 +5,13 @@
 mod field;
 
 use serde_json::Value;
-use sqlx::query::Query;
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{AssertSqlSafe, Row, Sqlite};
+use sqlx::{AssertSqlSafe, SqlSafeStr};
 use thiserror::Error;
 use tinybase_model::{CollectionId, Comparison, Condition, Record, RecordId, SortKey, UserId};
 
-use self::field::{Field, bad_value};
+use self::field::{Field, FieldValue, bad_value};
 use crate::record::decode;
+use crate::sql::{self, Dialect, Query, query};
 use crate::{Store, StoreError};
 
 /// Which records somebody may see.
@@ -86,10 +85,9 @@ pub enum ListError {
 impl Store {
     /// A page of records.
     pub async fn list_records(&self, query: &RecordQuery) -> Result<Vec<Record>, ListError> {
-        let statement = select(query)?;
-        let sql = AssertSqlSafe(statement.sql);
-        let rows = bind(sqlx::query(sql), statement.binds)
-            .fetch_all(self.readers())
+        let rows = select(self.dialect(), query)?
+            .query()
+            .fetch_all(self.reader())
             .await
             .map_err(StoreError::read("records"))?;
         Ok(rows.iter().map(decode).collect::<Result<_, _>>()?)
@@ -101,83 +99,93 @@ impl Store {
         scope: &Scope,
         conditions: &[Condition],
     ) -> Result<u64, ListError> {
-        let statement = count(scope, conditions)?;
-        let sql = AssertSqlSafe(statement.sql);
-        let row = bind(sqlx::query(sql), statement.binds)
-            .fetch_one(self.readers())
+        let row = count(self.dialect(), scope, conditions)?
+            .query()
+            .fetch_one(self.reader())
             .await
             .map_err(StoreError::read("records"))?;
-        let total: i64 = row.try_get(0).map_err(StoreError::read("records"))?;
-        Ok(u64::try_from(total).unwrap_or(0))
+        Ok(row.count(0).map_err(StoreError::read("records"))?)
     }
 }
 
-/// A value that is bound.
-#[derive(Debug, Clone, PartialEq)]
-enum Bind {
-    Text(String),
-    Integer(i64),
-    Real(f64),
-}
-
-/// SQL and its values.
-#[derive(Debug, Default)]
+/// SQL for one database, and its values.
+#[derive(Debug)]
 pub(crate) struct Statement {
-    pub(crate) sql: String,
-    binds: Vec<Bind>,
+    dialect: Dialect,
+    sql: String,
+    values: Vec<sql::Value<'static>>,
 }
 
 impl Statement {
+    const fn new(dialect: Dialect) -> Self {
+        Self { dialect, sql: String::new(), values: Vec::new() }
+    }
+
     fn push(&mut self, sql: &str) {
         self.sql.push_str(sql);
     }
 
+    /// Adds the text for the database that it is for.
+    fn push_each(&mut self, sqlite: &'static str, postgres: &'static str) {
+        self.push(match self.dialect {
+            Dialect::Sqlite => sqlite,
+            Dialect::Postgres => postgres,
+        });
+    }
+
     /// Adds a placeholder for a value.
-    fn bind(&mut self, value: Bind) {
-        self.binds.push(value);
+    fn bind(&mut self, value: impl Into<sql::Value<'static>>) {
+        self.values.push(value.into());
         self.sql.push('$');
-        self.sql.push_str(&self.binds.len().to_string());
+        self.sql.push_str(&self.values.len().to_string());
+    }
+
+    /// Adds a placeholder for a JSON value, as the data's fields have it in this database.
+    fn bind_field(&mut self, value: FieldValue) {
+        match value {
+            FieldValue::Column(value) => self.bind(value),
+            FieldValue::Json(json) => {
+                self.bind(json);
+                self.push("::jsonb");
+            }
+        }
+    }
+
+    /// The query. Only texts of this module are in it, so that it is safe to run.
+    fn query(self) -> Query<'static> {
+        let text = AssertSqlSafe(self.sql).into_sql_str();
+        self.values.into_iter().fold(query(text), Query::bind)
     }
 }
 
-fn bind(
-    mut query: Query<'_, Sqlite, SqliteArguments>,
-    binds: Vec<Bind>,
-) -> Query<'_, Sqlite, SqliteArguments> {
-    for bind in binds {
-        query = match bind {
-            Bind::Text(text) => query.bind(text),
-            Bind::Integer(integer) => query.bind(integer),
-            Bind::Real(real) => query.bind(real),
-        };
-    }
-    query
-}
-
-pub(crate) fn select(query: &RecordQuery) -> Result<Statement, ListError> {
-    let mut statement = Statement::default();
+fn select(dialect: Dialect, query: &RecordQuery) -> Result<Statement, ListError> {
+    let mut statement = Statement::new(dialect);
     statement.push(
-        "select r.id, r.collection_id, c.name, r.owner_id, r.data, r.created_at, r.updated_at, \
-         r.version from records r join collections c on c.id = r.collection_id where ",
+        "select r.id, r.collection_id, c.name, r.owner_id, cast(r.data as text), r.created_at, \
+         r.updated_at, r.version from records r join collections c on c.id = r.collection_id where ",
     );
     push_scope(&mut statement, &query.scope);
     push_conditions(&mut statement, &query.conditions)?;
     if let PageStart::After(id) = query.from {
         statement.push(" and r.id > ");
-        statement.bind(Bind::Text(id.to_string()));
+        statement.bind(id.to_string());
     }
     push_order(&mut statement, &query.sort)?;
     statement.push(" limit ");
-    statement.bind(Bind::Integer(query.limit.into()));
+    statement.bind(query.limit);
     if let PageStart::Offset(offset) = query.from {
         statement.push(" offset ");
-        statement.bind(Bind::Integer(i64::try_from(offset).unwrap_or(i64::MAX)));
+        statement.bind(i64::try_from(offset).unwrap_or(i64::MAX));
     }
     Ok(statement)
 }
 
-pub(crate) fn count(scope: &Scope, conditions: &[Condition]) -> Result<Statement, ListError> {
-    let mut statement = Statement::default();
+fn count(
+    dialect: Dialect,
+    scope: &Scope,
+    conditions: &[Condition],
+) -> Result<Statement, ListError> {
+    let mut statement = Statement::new(dialect);
     statement.push("select count(*) from records r where ");
     push_scope(&mut statement, scope);
     push_conditions(&mut statement, conditions)?;
@@ -189,32 +197,35 @@ fn push_scope(statement: &mut Statement, scope: &Scope) {
         Scope::Everything => statement.push("true"),
         Scope::Collection(collection) => {
             statement.push("r.collection_id = ");
-            statement.bind(Bind::Text(collection.to_string()));
+            statement.bind(collection.to_string());
         }
         Scope::Owned(collection, owner) => {
             statement.push("r.collection_id = ");
-            statement.bind(Bind::Text(collection.to_string()));
+            statement.bind(collection.to_string());
             statement.push(" and r.owner_id = ");
-            statement.bind(Bind::Text(owner.to_string()));
+            statement.bind(owner.to_string());
         }
         Scope::Several { full, owned, owner } => {
-            statement.push("(r.collection_id in (select value from json_each(");
-            statement.bind(Bind::Text(id_array(full)));
-            statement.push("))");
+            statement.push("(r.collection_id in ");
+            push_ids(statement, full);
             if let Some(owner) = owner {
                 statement.push(" or (r.owner_id = ");
-                statement.bind(Bind::Text(owner.to_string()));
-                statement.push(" and r.collection_id in (select value from json_each(");
-                statement.bind(Bind::Text(id_array(owned)));
-                statement.push(")))");
+                statement.bind(owner.to_string());
+                statement.push(" and r.collection_id in ");
+                push_ids(statement, owned);
+                statement.push(")");
             }
             statement.push(")");
         }
     }
 }
 
-fn id_array(ids: &[CollectionId]) -> String {
-    serde_json::to_string(ids).unwrap_or_else(|_| unreachable!("ids serialise"))
+/// Adds a set of ids as one value, so that the statement's text doesn't depend on their number.
+fn push_ids(statement: &mut Statement, ids: &[CollectionId]) {
+    let array = serde_json::to_string(ids).unwrap_or_else(|_| unreachable!("ids serialise"));
+    statement.push_each("(select value from json_each(", "(select jsonb_array_elements_text((");
+    statement.bind(array);
+    statement.push_each("))", ")::jsonb))");
 }
 
 fn push_conditions(statement: &mut Statement, conditions: &[Condition]) -> Result<(), ListError> {
@@ -229,27 +240,38 @@ fn push_conditions(statement: &mut Statement, conditions: &[Condition]) -> Resul
                 };
                 push_list(statement, &field, &condition.field, values)?;
             }
-            Comparison::Equal => push_operator(statement, " is ", &field, condition)?,
-            Comparison::NotEqual => push_operator(statement, " is not ", &field, condition)?,
-            Comparison::Less => push_operator(statement, " < ", &field, condition)?,
-            Comparison::LessOrEqual => push_operator(statement, " <= ", &field, condition)?,
-            Comparison::Greater => push_operator(statement, " > ", &field, condition)?,
-            Comparison::GreaterOrEqual => push_operator(statement, " >= ", &field, condition)?,
+            Comparison::Equal => match field.value(statement.dialect, condition)? {
+                Some(value) => push_compared(statement, " = ", value),
+                None => statement.push(" is null"),
+            },
+            Comparison::NotEqual => match field.value(statement.dialect, condition)? {
+                Some(value) => push_compared(statement, " is distinct from ", value),
+                None => statement.push(" is not null"),
+            },
+            Comparison::Less => push_range(statement, " < ", &field, condition)?,
+            Comparison::LessOrEqual => push_range(statement, " <= ", &field, condition)?,
+            Comparison::Greater => push_range(statement, " > ", &field, condition)?,
+            Comparison::GreaterOrEqual => push_range(statement, " >= ", &field, condition)?,
         }
     }
     Ok(())
 }
 
-fn push_operator(
+fn push_compared(statement: &mut Statement, operator: &'static str, value: FieldValue) {
+    statement.push(operator);
+    statement.bind_field(value);
+}
+
+/// Nothing is less or greater than null.
+fn push_range(
     statement: &mut Statement,
     operator: &'static str,
     field: &Field<'_>,
     condition: &Condition,
 ) -> Result<(), ListError> {
-    statement.push(operator);
-    match field.value(&condition.field, &condition.value)? {
-        Some(value) => statement.bind(value),
-        None => statement.push("null"),
+    match field.value(statement.dialect, condition)? {
+        Some(value) => push_compared(statement, operator, value),
+        None => statement.push(" is null and false"),
     }
     Ok(())
 }
@@ -260,15 +282,21 @@ fn push_list(
     name: &str,
     values: &[Value],
 ) -> Result<(), ListError> {
+    let mut present = Vec::with_capacity(values.len());
+    for value in values {
+        present.extend(field.column_value(statement.dialect, name, value)?);
+    }
+    // A list without a value is in the grammar of one database only.
+    if present.is_empty() {
+        statement.push(" is null and false");
+        return Ok(());
+    }
     statement.push(" in (");
-    for (index, value) in values.iter().enumerate() {
+    for (index, value) in present.into_iter().enumerate() {
         if index > 0 {
             statement.push(", ");
         }
-        match field.value(name, value)? {
-            Some(value) => statement.bind(value),
-            None => statement.push("null"),
-        }
+        statement.bind_field(value);
     }
     statement.push(")");
     Ok(())
@@ -281,12 +309,19 @@ fn push_order(statement: &mut Statement, sort: &[SortKey]) -> Result<(), ListErr
     let mut descending = false;
     for key in sort {
         descending = key.descending;
-        match Field::parse(&key.field)? {
+        let field = Field::parse(&key.field)?;
+        let nullable = matches!(field, Field::Data(_) | Field::Id("r.owner_id"));
+        match field {
             // A record's id says when it was made, and there is an index over it.
             Field::Time("r.created_at") | Field::Id("r.id") => break,
             field @ (Field::Id(_) | Field::Time(_) | Field::Data(_)) => field.push(statement),
         }
-        statement.push(if descending { " desc, " } else { ", " });
+        statement.push(if descending { " desc" } else { "" });
+        // As SQLite has it anyway.
+        if nullable {
+            statement.push_each("", if descending { " nulls last" } else { " nulls first" });
+        }
+        statement.push(", ");
     }
     statement.push(if descending { "r.id desc" } else { "r.id" });
     Ok(())
@@ -295,9 +330,12 @@ fn push_order(statement: &mut Statement, sort: &[SortKey]) -> Result<(), ListErr
 /// How the database would go about a list.
 #[cfg(test)]
 pub(crate) async fn explain(store: &Store, query: &RecordQuery) -> String {
-    let statement = select(query).expect("a statement");
-    let sql = AssertSqlSafe(format!("explain query plan {}", statement.sql));
-    let rows = bind(sqlx::query(sql), statement.binds).fetch_all(store.readers()).await;
-    let rows = rows.expect("a plan");
-    rows.iter().map(|row| row.get::<String, _>(3) + "\n").collect()
+    let mut statement = select(store.dialect(), query).expect("a statement");
+    let (before, column) = match store.dialect() {
+        Dialect::Sqlite => ("explain query plan ", 3),
+        Dialect::Postgres => ("explain ", 0),
+    };
+    statement.sql.insert_str(0, before);
+    let rows = statement.query().fetch_all(store.reader()).await.expect("a plan");
+    rows.iter().map(|row| row.text(column).expect("a step").to_owned() + "\n").collect()
 }

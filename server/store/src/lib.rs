@@ -1,26 +1,34 @@
 //! The database: the only SQL. One task writes, many read, and every write that is an event appends
 //! it to the event log in the same transaction.
 //!
-//! It is `SQLite` today. Everything above this crate sees domain types only, and statements use `$1`
-//! placeholders, so that `PostgreSQL` can stand behind the same functions.
+//! `SQLite` and `PostgreSQL` stand behind one set of functions. Everything above this crate sees domain
+//! types only; every statement goes through `sql`, where those few that differ have two texts.
 
 mod call;
 mod call_log;
 mod collection;
 mod creation;
+mod database;
 mod delivery;
 mod error;
 mod event;
 mod filter;
+mod group;
+mod migration;
+mod open;
 mod payload;
 mod record;
 mod setting;
+mod sql;
 mod store;
 mod subscription;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod time;
 mod token;
+mod transaction;
 mod user;
 mod value;
 mod write;
@@ -31,12 +39,15 @@ pub use call::{
 };
 pub use collection::{CollectionCreated, StoredCollection};
 pub use creation::{RecordCreation, Written};
+pub use database::{BadDatabaseUrl, DatabaseUrl};
 pub use error::StoreError;
 pub use event::NewEvent;
 pub use filter::{ListError, PageStart, RecordQuery, Scope};
+pub use migration::{MigrationError, SchemaStep};
+pub use open::OpenError;
 pub use record::{RecordChange, RecordDeletion, StoredRecord};
 pub use setting::{SettingsChange, StoredSetting};
-pub use store::{OpenError, Store, StoreOptions, WriterStatistics};
+pub use store::{Store, StoreOptions, WriterStatistics};
 pub use subscription::{DeadLetter, Parked, Subscriber, Subscription};
 pub use time::now;
 pub use token::{NewLogin, Rotation, TokenHash, TokenKind, TokenOwner, TokenPair};

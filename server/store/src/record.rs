@@ -1,13 +1,12 @@
 //! Reading, changing and deleting records. How they are created is in `creation`.
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use tinybase_model::{JsonBytes, Record, RecordId};
 
 use crate::collection::json;
 use crate::creation::Written;
 use crate::event::NewEvent;
+use crate::sql::{Connection, Row, Sql, query};
 use crate::time::{micros, timestamp};
 use crate::write::Write;
 use crate::{Store, StoreError};
@@ -51,26 +50,45 @@ pub struct RecordDeletion {
     pub event: NewEvent,
 }
 
-pub(crate) const RECORD_BY_ID: &str = "
-    select r.id, r.collection_id, c.name, r.owner_id, r.data, r.created_at, r.updated_at, r.version
-    from records r join collections c on c.id = r.collection_id where r.id = $1";
+pub(crate) const RECORD_BY_ID: Sql = Sql::same(
+    "
+    select r.id, r.collection_id, c.name, r.owner_id, cast(r.data as text), r.created_at,
+           r.updated_at, r.version
+    from records r join collections c on c.id = r.collection_id where r.id = $1",
+);
 
-pub(crate) const UPDATE_RECORD: &str = "
+pub(crate) const UPDATE_RECORD: Sql = Sql::each(
+    "
     update records set data = $4, updated_at = $5, version = version + 1
     where id = $1 and version = $2
-      and (select version from collections where id = records.collection_id) = $3";
+      and (select version from collections where id = records.collection_id) = $3",
+    "
+    update records set data = $4::jsonb, updated_at = $5, version = records.version + 1
+    from (select id from collections
+          where id = (select collection_id from records where id = $1) and version = $3
+          for share) c
+    where records.id = $1 and records.version = $2 and records.collection_id = c.id",
+);
 
-pub(crate) const DELETE_RECORD: &str = "
+pub(crate) const DELETE_RECORD: Sql = Sql::each(
+    "
     delete from records
     where id = $1 and version = $2
-      and (select version from collections where id = records.collection_id) = $3";
+      and (select version from collections where id = records.collection_id) = $3",
+    "
+    delete from records
+    using (select id from collections
+           where id = (select collection_id from records where id = $1) and version = $3
+           for share) c
+    where records.id = $1 and records.version = $2 and records.collection_id = c.id",
+);
 
 impl Store {
     /// A record by id, of any collection.
     pub async fn record(&self, id: RecordId) -> Result<Option<StoredRecord>, StoreError> {
-        let row = sqlx::query(RECORD_BY_ID)
+        let row = query(RECORD_BY_ID)
             .bind(id.to_string())
-            .fetch_optional(self.readers())
+            .fetch_optional(self.reader())
             .await
             .map_err(StoreError::read("a record"))?;
         let Some(row) = row else { return Ok(None) };
@@ -94,10 +112,10 @@ impl Write for RecordChange {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         events: &mut Vec<NewEvent>,
     ) -> Result<Written, StoreError> {
-        let updated = sqlx::query(UPDATE_RECORD)
+        let updated = query(UPDATE_RECORD)
             .bind(self.id.to_string())
             .bind(self.version)
             .bind(self.collection_version)
@@ -106,7 +124,7 @@ impl Write for RecordChange {
             .execute(connection)
             .await
             .map_err(StoreError::write("a record"))?;
-        Ok(logged(updated.rows_affected(), &self.event, events))
+        Ok(logged(updated, &self.event, events))
     }
 }
 
@@ -115,17 +133,17 @@ impl Write for RecordDeletion {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         events: &mut Vec<NewEvent>,
     ) -> Result<Written, StoreError> {
-        let deleted = sqlx::query(DELETE_RECORD)
+        let deleted = query(DELETE_RECORD)
             .bind(self.id.to_string())
             .bind(self.version)
             .bind(self.collection_version)
             .execute(connection)
             .await
             .map_err(StoreError::write("a record"))?;
-        Ok(logged(deleted.rows_affected(), &self.event, events))
+        Ok(logged(deleted, &self.event, events))
     }
 }
 
@@ -139,11 +157,11 @@ fn logged(rows: u64, event: &NewEvent, events: &mut Vec<NewEvent>) -> Written {
 }
 
 /// Reads the eight columns of a record.
-pub(crate) fn decode(row: &SqliteRow) -> Result<Record, StoreError> {
+pub(crate) fn decode(row: &Row) -> Result<Record, StoreError> {
     let what = "a record";
-    let text = |index: usize| row.try_get::<&str, _>(index).map_err(StoreError::read(what));
-    let number = |index: usize| row.try_get::<i64, _>(index).map_err(StoreError::read(what));
-    let owner: Option<&str> = row.try_get(3).map_err(StoreError::read(what))?;
+    let text = |index: usize| row.text(index).map_err(StoreError::read(what));
+    let number = |index: usize| row.integer(index).map_err(StoreError::read(what));
+    let owner = row.optional_text(3).map_err(StoreError::read(what))?;
     Ok(Record {
         id: text(0)?.parse().map_err(StoreError::corrupt("a record's id"))?,
         collection_id: text(1)?.parse().map_err(StoreError::corrupt("a collection's id"))?,

@@ -1,12 +1,11 @@
 //! Settings that administrators change while the server runs: keys with JSON values.
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use tinybase_model::UserId;
 
 use crate::creation::Written;
 use crate::event::NewEvent;
+use crate::sql::{Connection, Row, Sql, query};
 use crate::time::{micros, timestamp};
 use crate::write::Write;
 use crate::{Store, StoreError};
@@ -35,40 +34,47 @@ pub struct SettingsChange {
     pub updated_by: Option<UserId>,
 }
 
-pub(crate) const SETTINGS_VERSION: &str = "select value from meta where key = 'settings_version'";
+pub(crate) const SETTINGS_VERSION: Sql =
+    Sql::same("select value from meta where key = 'settings_version'");
 
-pub(crate) const RAISE_VERSION: &str = "
-    update meta set value = $2 where key = 'settings_version' and value = $1";
+pub(crate) const RAISE_VERSION: Sql = Sql::same(
+    "
+    update meta set value = $2 where key = 'settings_version' and value = $1",
+);
 
 /// The prefix is compared as text, since what lies between two keys depends on the collation.
-pub(crate) const SETTINGS: &str = "
+pub(crate) const SETTINGS: Sql = Sql::same(
+    "
     select key, value, updated_at from app_settings
-    where substr(key, 1, length($1)) = $1 order by key";
+    where substr(key, 1, length($1)) = $1 order by key",
+);
 
-pub(crate) const PUT_SETTING: &str = "
+pub(crate) const PUT_SETTING: Sql = Sql::same(
+    "
     insert into app_settings (key, value, updated_at, updated_by) values ($1, $2, $3, $4)
     on conflict (key) do update
     set value = excluded.value, updated_at = excluded.updated_at,
-        updated_by = excluded.updated_by";
+        updated_by = excluded.updated_by",
+);
 
 const WHAT: &str = "settings";
 
 impl Store {
     /// The version of the settings, which grows with every change that rests on one.
     pub async fn settings_version(&self) -> Result<u64, StoreError> {
-        let row = sqlx::query(SETTINGS_VERSION)
-            .fetch_one(self.readers())
+        let row = query(SETTINGS_VERSION)
+            .fetch_one(self.reader())
             .await
             .map_err(StoreError::read(WHAT))?;
-        let text: &str = row.try_get(0).map_err(StoreError::read(WHAT))?;
+        let text = row.text(0).map_err(StoreError::read(WHAT))?;
         text.parse().map_err(StoreError::corrupt("the version of the settings"))
     }
 
     /// The settings whose keys begin with a prefix, by key.
     pub async fn settings(&self, prefix: &str) -> Result<Vec<StoredSetting>, StoreError> {
-        let rows = sqlx::query(SETTINGS)
+        let rows = query(SETTINGS)
             .bind(prefix)
-            .fetch_all(self.readers())
+            .fetch_all(self.reader())
             .await
             .map_err(StoreError::read(WHAT))?;
         rows.iter().map(decode).collect()
@@ -85,22 +91,22 @@ impl Write for SettingsChange {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<Written, StoreError> {
         let run = async {
             if let Some(version) = self.version {
-                let raised = sqlx::query(RAISE_VERSION)
+                let raised = query(RAISE_VERSION)
                     .bind(version.to_string())
                     .bind((version + 1).to_string())
                     .execute(&mut *connection)
                     .await?;
-                if raised.rows_affected() == 0 {
+                if raised == 0 {
                     return Ok(Written::Stale);
                 }
             }
             for (key, value) in &self.values {
-                sqlx::query(PUT_SETTING)
+                query(PUT_SETTING)
                     .bind(key)
                     .bind(value)
                     .bind(micros(self.updated_at))
@@ -114,10 +120,11 @@ impl Write for SettingsChange {
     }
 }
 
-fn decode(row: &SqliteRow) -> Result<StoredSetting, StoreError> {
+fn decode(row: &Row) -> Result<StoredSetting, StoreError> {
+    let value = row.optional_text(1).map_err(StoreError::read(WHAT))?;
     Ok(StoredSetting {
-        key: row.try_get(0).map_err(StoreError::read(WHAT))?,
-        value: row.try_get(1).map_err(StoreError::read(WHAT))?,
-        updated_at: timestamp(row.try_get(2).map_err(StoreError::read(WHAT))?)?,
+        key: row.text(0).map_err(StoreError::read(WHAT))?.to_owned(),
+        value: value.map(str::to_owned),
+        updated_at: timestamp(row.integer(2).map_err(StoreError::read(WHAT))?)?,
     })
 }

@@ -1,84 +1,52 @@
 //! The handle to the database: opening, closing, and handing writes to the writer.
 
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Row};
-use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::StoreError;
 use crate::creation::{Creation, RecordCreation, Written};
+use crate::database::DatabaseUrl;
+use crate::open::{OpenError, migrator, readers, writer};
+use crate::sql::{Dialect, Readers, Sql, query};
 use crate::write::{Pending, Write};
 use crate::writer::{Command, Counters, Writer};
+use crate::{StoreError, migration};
 
 /// Knobs of the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// The database file; it is created if it isn't there.
-    pub path: PathBuf,
+    /// The database; a file is created if it isn't there.
+    pub url: DatabaseUrl,
+    /// Whether missing steps of the schema are applied; if not, they are an error.
+    pub migrate: bool,
     /// How many connections read.
     pub readers: u32,
     /// How many writes may wait; further ones fail at once as overloaded.
     pub queue_max: usize,
     /// How many writes may share a commit.
     pub group_max: usize,
-    /// How long a statement waits for another process that holds the database's lock.
+    /// How long a statement waits for another process that holds the file's lock, and a read for a
+    /// connection.
     pub busy_timeout: Duration,
 }
 
 impl StoreOptions {
-    /// The defaults for a file.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
+    /// The defaults for a database.
+    pub fn new(url: impl Into<DatabaseUrl>) -> Self {
         Self {
-            path: path.into(),
+            url: url.into(),
+            migrate: true,
             readers: 4,
             queue_max: 4096,
             group_max: 512,
             busy_timeout: Duration::from_secs(5),
         }
     }
-}
-
-/// Why the database couldn't be opened.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// The file couldn't be created.
-    #[error("failed to create the database file {path}")]
-    Create {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The file isn't a database, or can't be read.
-    #[error("failed to open the database {path}")]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: sqlx::Error,
-    },
-    /// The schema couldn't be brought up to date.
-    #[error("failed to bring the schema of {path} up to date")]
-    Migrate {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: sqlx::migrate::MigrateError,
-    },
 }
 
 /// What the writer has done, and what waits for it.
@@ -99,7 +67,7 @@ pub struct Store {
 }
 
 struct Inner {
-    readers: SqlitePool,
+    readers: Readers,
     counters: Arc<Counters>,
     queue: mpsc::Sender<Command>,
     stop: CancellationToken,
@@ -112,44 +80,33 @@ impl fmt::Debug for Store {
     }
 }
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
-
 impl Store {
     /// Opens the database, brings its schema up to date and starts the writer.
     ///
     /// # Errors
-    /// If the file can't be opened as a database, or is of a newer server.
+    /// If the file can't be opened as a database, the server can't be reached, or the schema is of
+    /// a newer server.
     pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
-        let path = options.path.clone();
-        create_private(&path).map_err(|source| OpenError::Create { path: path.clone(), source })?;
-        let open = |source| OpenError::Open { path: path.clone(), source };
-        let connect = SqliteConnectOptions::new()
-            .filename(&path)
-            .busy_timeout(options.busy_timeout)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-        let mut connection = connect.connect().await.map_err(open)?;
-        MIGRATIONS
-            .run(&mut connection)
-            .await
-            .map_err(|source| OpenError::Migrate { path: path.clone(), source })?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(options.readers)
-            .min_connections(1)
-            .acquire_timeout(options.busy_timeout)
-            .test_before_acquire(false)
-            .connect_with(connect.clone().pragma("query_only", "on"))
-            .await
-            .map_err(open)?;
+        let open = |source| OpenError::Open { url: options.url.clone(), source };
+        let mut connection = migrator(&options)?.connect().await.map_err(open)?;
+        let ready = if options.migrate {
+            migration::run(&mut connection).await
+        } else {
+            migration::require_all(&mut connection).await
+        };
+        ready.map_err(|source| OpenError::Schema { url: options.url.clone(), source })?;
+        connection.close().await.map_err(open)?;
+        let target = writer(&options)?;
+        let connection = target.connect().await.map_err(open)?;
+        let readers = readers(&options).await.map_err(open)?;
         let (queue, commands) = mpsc::channel(options.queue_max);
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let counters = Arc::new(Counters::default());
         let writer = Writer {
-            connection,
+            connection: Some(connection),
+            target,
             counters: Arc::clone(&counters),
-            options: connect,
             queue: commands,
             group_max: options.group_max,
             stop: stop.clone(),
@@ -180,7 +137,7 @@ impl Store {
         if self.inner.queue.is_closed() {
             return Err(StoreError::Closed);
         }
-        match sqlx::query(INSTANCE_ID).fetch_one(self.readers()).await {
+        match query(INSTANCE_ID).fetch_one(self.reader()).await {
             Ok(_) => Ok(()),
             Err(error) => Err(StoreError::read("anything")(error)),
         }
@@ -188,8 +145,9 @@ impl Store {
 
     /// A random id that this database got when it was made.
     pub async fn instance_id(&self) -> Result<String, StoreError> {
-        let row = sqlx::query(INSTANCE_ID).fetch_one(self.readers()).await;
-        row.and_then(|row| row.try_get(0)).map_err(StoreError::read("the instance's id"))
+        let row = query(INSTANCE_ID).fetch_one(self.reader()).await;
+        row.and_then(|row| row.text(0).map(str::to_owned))
+            .map_err(StoreError::read("the instance's id"))
     }
 
     /// Creates a record, together with all others that wait to be created.
@@ -226,16 +184,15 @@ impl Store {
         })
     }
 
-    pub(crate) fn readers(&self) -> &SqlitePool {
+    /// The connections that read.
+    pub(crate) fn reader(&self) -> &Readers {
         &self.inner.readers
+    }
+
+    /// Which database it is.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.inner.readers.dialect()
     }
 }
 
-pub(crate) const INSTANCE_ID: &str = "select value from meta where key = 'instance_id'";
-
-/// Creates the file for its owner only; its companions get the same mode.
-fn create_private(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-
-    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
-}
+pub(crate) const INSTANCE_ID: Sql = Sql::same("select value from meta where key = 'instance_id'");

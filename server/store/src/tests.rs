@@ -1,4 +1,4 @@
-//! The store against a real file.
+//! The store against a real database.
 
 mod delivery;
 mod group;
@@ -7,32 +7,32 @@ mod prepares;
 mod tokens;
 
 use serde_json::Value;
-use tempfile::TempDir;
 use tinybase_model::{
     Cause, Collection, CollectionId, Event, Identity, JsonBytes, Position, Record, RecordEvent,
     RecordId, User, UserId,
 };
 
+use crate::testing::TestDatabase;
 use crate::{
     CollectionCreated, NewEvent, NewUser, PasswordHash, RecordCreation, Store, StoreOptions,
     UserCreated, now,
 };
 
-/// A store in a folder of its own.
+/// A store with a database of its own.
 struct TestStore {
     store: Store,
-    folder: TempDir,
+    database: TestDatabase,
 }
 
 impl TestStore {
+    /// On the kind of database that this run is about.
     async fn open() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let store = Store::open(Self::options(&folder)).await.expect("a store");
-        Self { store, folder }
+        Self::on(TestDatabase::create().await).await
     }
 
-    fn options(folder: &TempDir) -> StoreOptions {
-        StoreOptions::new(folder.path().join("test.db"))
+    async fn on(database: TestDatabase) -> Self {
+        let store = Store::open(StoreOptions::new(database.url())).await.expect("a store");
+        Self { store, database }
     }
 
     async fn collection(&self, name: &str) -> Collection {

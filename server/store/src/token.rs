@@ -1,11 +1,11 @@
 //! Tokens of users. The database knows their hashes only.
 
 use jiff::Timestamp;
-use sqlx::{Row, SqliteConnection};
 use tinybase_model::{User, UserId};
 use uuid::Uuid;
 
 use crate::event::NewEvent;
+use crate::sql::{Connection, Sql, query};
 use crate::time::{micros, timestamp};
 use crate::user;
 use crate::write::Write;
@@ -86,27 +86,35 @@ pub enum Rotation {
     Unknown,
 }
 
-pub(crate) const INSERT_TOKEN: &str = "
+pub(crate) const INSERT_TOKEN: Sql = Sql::same(
+    "
     insert into tokens (hash, kind, family, user_id, created_at, expires_at)
-    values ($1, $2, $3, $4, $5, $6)";
+    values ($1, $2, $3, $4, $5, $6)",
+);
 
-pub(crate) const ACCESS_TOKEN: &str = "
+pub(crate) const ACCESS_TOKEN: Sql = Sql::same(
+    "
     select u.id, u.is_admin, t.expires_at from tokens t join users u on u.id = t.user_id
-    where t.hash = $1 and t.kind = 'access' and t.expires_at > $2";
+    where t.hash = $1 and t.kind = 'access' and t.expires_at > $2",
+);
 
-pub(crate) const TOKEN_FOR_ROTATION: &str = "
+pub(crate) const TOKEN_FOR_ROTATION: Sql = Sql::same(
+    "
     select u.id, u.email, u.is_admin, u.created_at, u.updated_at, t.kind, t.family, t.used_at
-    from tokens t join users u on u.id = t.user_id where t.hash = $1 and t.expires_at > $2";
+    from tokens t join users u on u.id = t.user_id where t.hash = $1 and t.expires_at > $2",
+);
 
-pub(crate) const USE_UP_TOKEN: &str = "update tokens set used_at = $2 where hash = $1";
+pub(crate) const USE_UP_TOKEN: Sql = Sql::same("update tokens set used_at = $2 where hash = $1");
 
-pub(crate) const REVOKE_FAMILY: &str = "delete from tokens where family = $1";
+pub(crate) const REVOKE_FAMILY: Sql = Sql::same("delete from tokens where family = $1");
 
-pub(crate) const REVOKE_USER: &str = "delete from tokens where user_id = $1";
+pub(crate) const REVOKE_USER: Sql = Sql::same("delete from tokens where user_id = $1");
 
-pub(crate) const CLEAN_UP_TOKENS: &str = "
+pub(crate) const CLEAN_UP_TOKENS: Sql = Sql::same(
+    "
     delete from tokens where hash in (
-        select hash from tokens where expires_at <= $1 order by expires_at limit $2)";
+        select hash from tokens where expires_at <= $1 order by expires_at limit $2)",
+);
 
 impl Store {
     /// Records a login.
@@ -120,18 +128,18 @@ impl Store {
         hash: &TokenHash,
         now: Timestamp,
     ) -> Result<Option<TokenOwner>, StoreError> {
-        let row = sqlx::query(ACCESS_TOKEN)
+        let row = query(ACCESS_TOKEN)
             .bind(hash.as_slice())
             .bind(micros(now))
-            .fetch_optional(self.readers())
+            .fetch_optional(self.reader())
             .await
             .map_err(StoreError::read("a token"))?;
         let Some(row) = row else { return Ok(None) };
-        let id: &str = row.try_get(0).map_err(StoreError::read("a token"))?;
+        let id = row.text(0).map_err(StoreError::read("a token"))?;
         Ok(Some(TokenOwner {
             user_id: id.parse().map_err(StoreError::corrupt("a user's id"))?,
-            is_admin: row.try_get(1).map_err(StoreError::read("a token"))?,
-            expires_at: timestamp(row.try_get(2).map_err(StoreError::read("a token"))?)?,
+            is_admin: row.boolean(1).map_err(StoreError::read("a token"))?,
+            expires_at: timestamp(row.integer(2).map_err(StoreError::read("a token"))?)?,
         }))
     }
 
@@ -156,7 +164,7 @@ impl Store {
 }
 
 async fn insert_pair(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     tokens: &TokenPair,
     family: &str,
     user_id: UserId,
@@ -166,7 +174,7 @@ async fn insert_pair(
         (TokenKind::Refresh, &tokens.refresh, tokens.refresh_expires_at),
     ];
     for (kind, hash, expires_at) in pair {
-        sqlx::query(INSERT_TOKEN)
+        query(INSERT_TOKEN)
             .bind(hash.as_slice())
             .bind(kind.as_str())
             .bind(family)
@@ -185,7 +193,7 @@ impl Write for NewLogin {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         events: &mut Vec<NewEvent>,
     ) -> Result<(), StoreError> {
         let family = Uuid::now_v7().to_string();
@@ -205,34 +213,34 @@ impl Write for Rotate {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<Rotation, StoreError> {
         let now = micros(self.tokens.created_at);
-        let row = sqlx::query(TOKEN_FOR_ROTATION)
+        let row = query(TOKEN_FOR_ROTATION)
             .bind(self.hash.as_slice())
             .bind(now)
             .fetch_optional(&mut *connection)
             .await
             .map_err(StoreError::read("a token"))?;
         let Some(row) = row else { return Ok(Rotation::Unknown) };
-        let get = || -> Result<(&str, String, Option<i64>), sqlx::Error> {
-            Ok((row.try_get(5)?, row.try_get(6)?, row.try_get(7)?))
+        let get = || -> Result<_, sqlx::Error> {
+            Ok((row.text(5)?, row.text(6)?.to_owned(), row.optional_integer(7)?))
         };
         let (kind, family, used_at) = get().map_err(StoreError::read("a token"))?;
         if kind != TokenKind::Refresh.as_str() {
             return Ok(Rotation::WrongKind);
         }
         if used_at.is_some() {
-            let deleted = sqlx::query(REVOKE_FAMILY)
+            let deleted = query(REVOKE_FAMILY)
                 .bind(&family)
                 .execute(connection)
                 .await
                 .map_err(StoreError::write("tokens"))?;
-            return Ok(Rotation::Reused { revoked: deleted.rows_affected() });
+            return Ok(Rotation::Reused { revoked: deleted });
         }
         let user = user::decode(&row)?;
-        sqlx::query(USE_UP_TOKEN)
+        query(USE_UP_TOKEN)
             .bind(self.hash.as_slice())
             .bind(now)
             .execute(&mut *connection)
@@ -250,15 +258,15 @@ impl Write for RevokeUser {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<u64, StoreError> {
-        let deleted = sqlx::query(REVOKE_USER)
+        let deleted = query(REVOKE_USER)
             .bind(self.0.to_string())
             .execute(connection)
             .await
             .map_err(StoreError::write("tokens"))?;
-        Ok(deleted.rows_affected())
+        Ok(deleted)
     }
 }
 
@@ -272,15 +280,15 @@ impl Write for CleanUp {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<u64, StoreError> {
-        let deleted = sqlx::query(CLEAN_UP_TOKENS)
+        let deleted = query(CLEAN_UP_TOKENS)
             .bind(micros(self.now))
             .bind(self.limit)
             .execute(connection)
             .await
             .map_err(StoreError::write("tokens"))?;
-        Ok(deleted.rows_affected())
+        Ok(deleted)
     }
 }

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use tinybase_model::{User, UserId};
 
 use crate::event::NewEvent;
+use crate::sql::{Connection, Row, Sql, query};
 use crate::time::{micros, timestamp};
 use crate::write::Write;
 use crate::{Store, StoreError};
@@ -50,15 +49,21 @@ pub struct UserWithPassword {
     pub password_hash: PasswordHash,
 }
 
-pub(crate) const INSERT_USER: &str = "
+pub(crate) const INSERT_USER: Sql = Sql::same(
+    "
     insert into users (id, email, password_hash, is_admin, created_at, updated_at)
-    values ($1, $2, $3, $4, $5, $6) on conflict (email) do nothing";
+    values ($1, $2, $3, $4, $5, $6) on conflict (email) do nothing",
+);
 
-pub(crate) const USER_BY_ID: &str = "
-    select id, email, is_admin, created_at, updated_at from users where id = $1";
+pub(crate) const USER_BY_ID: Sql = Sql::same(
+    "
+    select id, email, is_admin, created_at, updated_at from users where id = $1",
+);
 
-pub(crate) const USER_BY_EMAIL: &str = "
-    select id, email, is_admin, created_at, updated_at, password_hash from users where email = $1";
+pub(crate) const USER_BY_EMAIL: Sql = Sql::same(
+    "
+    select id, email, is_admin, created_at, updated_at, password_hash from users where email = $1",
+);
 
 impl Store {
     /// Creates a user unless somebody has the address.
@@ -68,9 +73,9 @@ impl Store {
 
     /// A user by id.
     pub async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        let row = sqlx::query(USER_BY_ID)
+        let row = query(USER_BY_ID)
             .bind(id.to_string())
-            .fetch_optional(self.readers())
+            .fetch_optional(self.reader())
             .await
             .map_err(StoreError::read("a user"))?;
         row.as_ref().map(decode).transpose()
@@ -78,13 +83,14 @@ impl Store {
 
     /// A user by address, for a login.
     pub async fn user_by_email(&self, email: &str) -> Result<Option<UserWithPassword>, StoreError> {
-        let row = sqlx::query(USER_BY_EMAIL)
+        let row = query(USER_BY_EMAIL)
             .bind(email)
-            .fetch_optional(self.readers())
+            .fetch_optional(self.reader())
             .await
             .map_err(StoreError::read("a user"))?;
         let Some(row) = row else { return Ok(None) };
-        let password_hash = row.try_get(5).map(PasswordHash).map_err(StoreError::read("a user"))?;
+        let password_hash = row.text(5).map_err(StoreError::read("a user"))?;
+        let password_hash = PasswordHash(password_hash.to_owned());
         Ok(Some(UserWithPassword { user: decode(&row)?, password_hash }))
     }
 }
@@ -94,10 +100,10 @@ impl Write for NewUser {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         events: &mut Vec<NewEvent>,
     ) -> Result<UserCreated, StoreError> {
-        let inserted = sqlx::query(INSERT_USER)
+        let inserted = query(INSERT_USER)
             .bind(self.user.id.to_string())
             .bind(&self.user.email)
             .bind(&self.password_hash.0)
@@ -107,7 +113,7 @@ impl Write for NewUser {
             .execute(connection)
             .await
             .map_err(StoreError::write("a user"))?;
-        if inserted.rows_affected() == 0 {
+        if inserted == 0 {
             return Ok(UserCreated::EmailTaken);
         }
         events.extend(self.event.clone());
@@ -116,17 +122,15 @@ impl Write for NewUser {
 }
 
 /// Reads the first five columns of a user.
-pub(crate) fn decode(row: &SqliteRow) -> Result<User, StoreError> {
-    let get = || -> Result<(&str, String, bool, i64, i64), sqlx::Error> {
-        Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?))
-    };
-    let (id, email, is_admin, created_at, updated_at) =
-        get().map_err(StoreError::read("a user"))?;
+pub(crate) fn decode(row: &Row) -> Result<User, StoreError> {
+    let what = "a user";
+    let text = |index: usize| row.text(index).map_err(StoreError::read(what));
+    let number = |index: usize| row.integer(index).map_err(StoreError::read(what));
     Ok(User {
-        id: id.parse().map_err(StoreError::corrupt("a user's id"))?,
-        email,
-        is_admin,
-        created_at: timestamp(created_at)?,
-        updated_at: timestamp(updated_at)?,
+        id: text(0)?.parse().map_err(StoreError::corrupt("a user's id"))?,
+        email: text(1)?.to_owned(),
+        is_admin: row.boolean(2).map_err(StoreError::read(what))?,
+        created_at: timestamp(number(3)?)?,
+        updated_at: timestamp(number(4)?)?,
     })
 }

@@ -1,10 +1,10 @@
 //! Values that extensions keep.
 
 use bytes::Bytes;
-use sqlx::{Row, SqliteConnection};
 use tinybase_model::ExtensionName;
 
 use crate::event::NewEvent;
+use crate::sql::{Connection, Sql, query};
 use crate::time::{micros, now};
 use crate::write::Write;
 use crate::{Store, StoreError};
@@ -18,19 +18,23 @@ pub enum ValueStored {
     TooManyKeys,
 }
 
-pub(crate) const VALUE: &str =
-    "select value from extension_values where extension = $1 and key = $2";
+pub(crate) const VALUE: Sql =
+    Sql::same("select value from extension_values where extension = $1 and key = $2");
 
-pub(crate) const REPLACE_VALUE: &str = "
-    update extension_values set value = $3, updated_at = $4 where extension = $1 and key = $2";
+pub(crate) const REPLACE_VALUE: Sql = Sql::same(
+    "
+    update extension_values set value = $3, updated_at = $4 where extension = $1 and key = $2",
+);
 
-pub(crate) const INSERT_VALUE: &str = "
+pub(crate) const INSERT_VALUE: Sql = Sql::same(
+    "
     insert into extension_values (extension, key, value, updated_at)
     select $1, $2, $3, $4
-    where (select count(*) from extension_values where extension = $1) < $5";
+    where (select count(*) from extension_values where extension = $1) < $5",
+);
 
-pub(crate) const DELETE_VALUE: &str =
-    "delete from extension_values where extension = $1 and key = $2";
+pub(crate) const DELETE_VALUE: Sql =
+    Sql::same("delete from extension_values where extension = $1 and key = $2");
 
 impl Store {
     /// A value of an extension.
@@ -39,15 +43,14 @@ impl Store {
         extension: &ExtensionName,
         key: &str,
     ) -> Result<Option<Bytes>, StoreError> {
-        let row = sqlx::query(VALUE)
+        let row = query(VALUE)
             .bind(extension.as_str())
             .bind(key)
-            .fetch_optional(self.readers())
+            .fetch_optional(self.reader())
             .await
             .map_err(StoreError::read("a value"))?;
-        let value: Option<Vec<u8>> =
-            row.map(|row| row.try_get(0)).transpose().map_err(StoreError::read("a value"))?;
-        Ok(value.map(Bytes::from))
+        let value = row.map(|row| row.blob(0).map(Bytes::copy_from_slice)).transpose();
+        value.map_err(StoreError::read("a value"))
     }
 
     /// Stores a value unless that makes more than `keys_max` keys.
@@ -84,22 +87,22 @@ impl Write for Set {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<ValueStored, StoreError> {
         let at = micros(now());
         let run = async {
-            let replaced = sqlx::query(REPLACE_VALUE)
+            let replaced = query(REPLACE_VALUE)
                 .bind(self.extension.as_str())
                 .bind(&self.key)
                 .bind(self.value.as_ref())
                 .bind(at)
                 .execute(&mut *connection)
                 .await?;
-            if replaced.rows_affected() > 0 {
+            if replaced > 0 {
                 return Ok(ValueStored::Done);
             }
-            let inserted = sqlx::query(INSERT_VALUE)
+            let inserted = query(INSERT_VALUE)
                 .bind(self.extension.as_str())
                 .bind(&self.key)
                 .bind(self.value.as_ref())
@@ -107,7 +110,7 @@ impl Write for Set {
                 .bind(self.keys_max)
                 .execute(connection)
                 .await?;
-            match inserted.rows_affected() {
+            match inserted {
                 0 => Ok(ValueStored::TooManyKeys),
                 _ => Ok(ValueStored::Done),
             }
@@ -126,10 +129,10 @@ impl Write for Delete {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<(), StoreError> {
-        sqlx::query(DELETE_VALUE)
+        query(DELETE_VALUE)
             .bind(self.extension.as_str())
             .bind(&self.key)
             .execute(connection)

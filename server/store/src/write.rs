@@ -1,11 +1,11 @@
 //! One command for the writer, and how its answer waits for the commit.
 
 use futures_util::future::BoxFuture;
-use sqlx::SqliteConnection;
 use tokio::sync::oneshot;
 
 use crate::StoreError;
 use crate::event::NewEvent;
+use crate::sql::Connection;
 
 /// A write: statements that hold together. A refusal is part of the output and writes nothing; an
 /// error undoes the command alone.
@@ -16,19 +16,22 @@ pub(crate) trait Write: Send + Sync + 'static {
     /// Runs the statements. Events that are pushed are appended to the log by the same commit.
     fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         events: &mut Vec<NewEvent>,
     ) -> impl Future<Output = Result<Self::Output, StoreError>> + Send;
 }
 
 /// A write of any type, together with whoever waits for it.
 pub(crate) trait Job: Send {
-    /// Runs the write and keeps its output; tells whether it worked.
+    /// Runs the write and keeps its output, or why there is none.
     fn apply<'a>(
         &'a mut self,
-        connection: &'a mut SqliteConnection,
+        connection: &'a mut Connection,
         events: &'a mut Vec<NewEvent>,
-    ) -> BoxFuture<'a, bool>;
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Forgets the output: it was undone for this reason.
+    fn fail(&mut self, error: StoreError);
 
     /// Answers, now that the transaction has ended.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
@@ -51,15 +54,19 @@ impl<W: Write> Pending<W> {
 impl<W: Write> Job for Pending<W> {
     fn apply<'a>(
         &'a mut self,
-        connection: &'a mut SqliteConnection,
+        connection: &'a mut Connection,
         events: &'a mut Vec<NewEvent>,
-    ) -> BoxFuture<'a, bool> {
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             let output = self.write.apply(connection, events).await;
-            let worked = output.is_ok();
+            let worked = output.as_ref().map(drop).map_err(StoreError::clone);
             self.output = Some(output);
             worked
         })
+    }
+
+    fn fail(&mut self, error: StoreError) {
+        self.output = Some(Err(error));
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {

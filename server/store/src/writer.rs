@@ -3,19 +3,36 @@
 //! A commit is an fsync, and an fsync takes milliseconds; how many commands share one decides how
 //! many writes a second there are. Nothing is waited for: while one commit runs, the next group
 //! gathers by itself.
+//!
+//! What certainly wasn't committed is tried again for a short while, as after a lost connection or a
+//! collision with another node. What may have been committed never is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::StoreError;
-use crate::creation::{Creation, create_all, create_one};
-use crate::event::{NewEvent, append};
+use crate::creation::Creation;
+use crate::error::Fault;
+use crate::group::{Failure, Group};
+use crate::open::CONNECT_TIMEOUT;
+use crate::sql::{Connection, Target, query};
+use crate::transaction::ROLLBACK;
 use crate::write::Job;
+
+/// How long a group is tried again. Whoever waits for an answer waits as long.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often it is tried at most.
+const ATTEMPTS_MAX: u32 = 12;
+/// The longest pause between attempts.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
+/// After this time without an answer a connection counts as lost. Longer than the limits that the
+/// server itself keeps.
+const GROUP_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// What the writer takes.
 pub(crate) enum Command {
@@ -33,8 +50,9 @@ pub(crate) struct Counters {
 }
 
 pub(crate) struct Writer {
-    pub(crate) connection: SqliteConnection,
-    pub(crate) options: SqliteConnectOptions,
+    /// None after it was lost.
+    pub(crate) connection: Option<Connection>,
+    pub(crate) target: Target,
     pub(crate) counters: Arc<Counters>,
     pub(crate) queue: mpsc::Receiver<Command>,
     pub(crate) group_max: usize,
@@ -58,7 +76,9 @@ impl Writer {
                 () = self.stop.cancelled(), if !self.queue.is_closed() => self.queue.close(),
             }
         }
-        if let Err(error) = self.connection.close().await {
+        if let Some(connection) = self.connection
+            && let Err(error) = connection.close().await
+        {
             tracing::warn!(%error, "the database connection did not close cleanly");
         }
     }
@@ -67,111 +87,67 @@ impl Writer {
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         self.counters.commands.fetch_add(commands.len() as u64, Ordering::Relaxed);
         let mut group = Group::new(commands);
-        let committed = group.run(&mut self.connection).await;
+        let committed = self.with_patience(&mut group).await;
         if let Err(error) = &committed {
             tracing::error!(error = error as &dyn std::error::Error, "a commit failed");
-            self.recover().await;
         }
         group.answer(&committed);
     }
 
-    /// Ends a transaction that is still open; if even that fails, connects anew.
-    async fn recover(&mut self) {
-        // Fails if SQLite already rolled back by itself, which is just as good.
-        let rolled_back = sqlx::query("rollback").execute(&mut self.connection).await;
-        if rolled_back.is_ok() || self.connection.ping().await.is_ok() {
+    /// Tries until it is committed, refused, uncertain, or has taken too long.
+    async fn with_patience(&mut self, group: &mut Group) -> Result<(), StoreError> {
+        let end = Instant::now() + PATIENCE;
+        for attempt in 1.. {
+            let Err(failure) = self.attempt(group).await else { return Ok(()) };
+            self.recover(&failure).await;
+            let pause = pause(attempt);
+            if !failure.may_be_repeated() || attempt == ATTEMPTS_MAX || Instant::now() + pause > end
+            {
+                return Err(failure.into_error());
+            }
+            sleep(pause).await;
+            group.forget();
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    async fn attempt(&mut self, group: &mut Group) -> Result<(), Failure> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            lost => {
+                let connected = timeout(CONNECT_TIMEOUT, self.target.connect()).await;
+                let connected = connected.unwrap_or_else(|_| Err(timed_out("connecting")));
+                lost.insert(connected.map_err(StoreError::commit).map_err(Failure::before)?)
+            }
+        };
+        match timeout(GROUP_TIMEOUT, group.run(connection)).await {
+            Ok(done) => done,
+            Err(_) => Err(Failure::committing(StoreError::commit(timed_out("a transaction")))),
+        }
+    }
+
+    /// Ends a transaction that is still open; if even that fails, the next attempt connects anew.
+    async fn recover(&mut self, failure: &Failure) {
+        let lost = failure.fault() == Fault::Lost;
+        let Some(connection) = self.connection.as_mut().filter(|_| !lost) else {
+            self.connection = None;
             return;
-        }
-        match self.options.connect().await {
-            Ok(connection) => self.connection = connection,
-            Err(error) => tracing::error!(%error, "the database could not be opened again"),
-        }
-    }
-}
-
-/// Commands that share a commit.
-struct Group {
-    creations: Vec<Creation>,
-    jobs: Vec<Box<dyn Job>>,
-}
-
-impl Group {
-    fn new(commands: Vec<Command>) -> Self {
-        let mut group = Self { creations: Vec::new(), jobs: Vec::new() };
-        for command in commands {
-            match command {
-                Command::Create(creation) => group.creations.push(*creation),
-                Command::Job(job) => group.jobs.push(job),
-            }
-        }
-        group
-    }
-
-    async fn run(&mut self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        let mut events = Vec::new();
-        execute(connection, "begin immediate").await?;
-        // Alone, a command needs no savepoint: what it undoes is everything.
-        match (self.creations.as_mut_slice(), self.jobs.as_mut_slice()) {
-            ([creation], []) => {
-                if !create_one(connection, creation, &mut events).await {
-                    return execute(connection, "rollback").await;
-                }
-            }
-            ([], [job]) => {
-                if !job.apply(connection, &mut events).await {
-                    return execute(connection, "rollback").await;
-                }
-            }
-            (creations, jobs) => {
-                create_all(connection, creations, &mut events).await?;
-                apply_all(connection, jobs, &mut events).await?;
-            }
-        }
-        append(connection, &events).await?;
-        execute(connection, "commit").await
-    }
-
-    fn answer(self, committed: &Result<(), StoreError>) {
-        for creation in self.creations {
-            creation.answer(committed.clone());
-        }
-        for job in self.jobs {
-            job.answer(committed.clone());
+        };
+        // Fails if SQLite already rolled back by itself, which is just as good.
+        let rolled_back = query(ROLLBACK).execute(&mut *connection).await;
+        if rolled_back.is_err() && connection.ping().await.is_err() {
+            self.connection = None;
         }
     }
 }
 
-/// Runs each job so that its failure undoes nothing but itself.
-async fn apply_all(
-    connection: &mut SqliteConnection,
-    jobs: &mut [Box<dyn Job>],
-    events: &mut Vec<NewEvent>,
-) -> Result<(), StoreError> {
-    for job in jobs {
-        let before = events.len();
-        execute(connection, "savepoint command").await?;
-        if job.apply(connection, events).await {
-            execute(connection, "release command").await?;
-        } else {
-            events.truncate(before);
-            undo(connection).await?;
-        }
-    }
-    Ok(())
+/// Full jitter, so that nodes that collided don't do so again.
+fn pause(attempt: u32) -> Duration {
+    let most = PAUSE_MAX.min(Duration::from_millis(10) * 2_u32.saturating_pow(attempt.min(10)));
+    most.mul_f64(rand::random())
 }
 
-/// Undoes the savepoint of a command.
-pub(crate) async fn undo(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    execute(connection, "rollback to command").await?;
-    execute(connection, "release command").await
-}
-
-pub(crate) async fn execute(
-    connection: &mut SqliteConnection,
-    statement: &'static str,
-) -> Result<(), StoreError> {
-    match sqlx::query(statement).execute(connection).await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(StoreError::commit(error)),
-    }
+fn timed_out(what: &str) -> sqlx::Error {
+    let message = format!("{what} took too long");
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, message))
 }

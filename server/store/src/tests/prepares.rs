@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use sqlx::{Executor, SqliteConnection, Statement};
+use sqlx::{Executor, SqlStr};
 use tinybase_model::{CollectionId, Comparison, Condition, RecordId, SortKey, UserId};
 
 use super::TestStore;
 use crate::filter::explain;
+use crate::sql::{Connection, Sql};
+use crate::testing::TestDatabase;
 use crate::write::Write;
 use crate::{
     NewEvent, PageStart, RecordQuery, Scope, StoreError, call_log, collection, creation, delivery,
-    event, record, setting, store, token, user, value,
+    event, migration, record, setting, store, token, transaction, user, value,
 };
 
 macro_rules! statements {
@@ -20,7 +22,7 @@ macro_rules! statements {
     };
 }
 
-const STATEMENTS: &[(&str, &str)] = statements![
+const STATEMENTS: &[(&str, Sql)] = statements![
     call_log::START_CALL,
     call_log::FINISH_CALL,
     call_log::RUNNING_CALLS,
@@ -51,6 +53,7 @@ const STATEMENTS: &[(&str, &str)] = statements![
     event::READ_EVENTS,
     event::READ_EVENT,
     event::CLEAN_UP_EVENTS,
+    migration::HAS_STEPS,
     record::RECORD_BY_ID,
     record::UPDATE_RECORD,
     record::DELETE_RECORD,
@@ -66,6 +69,13 @@ const STATEMENTS: &[(&str, &str)] = statements![
     token::REVOKE_FAMILY,
     token::REVOKE_USER,
     token::CLEAN_UP_TOKENS,
+    transaction::BEGIN,
+    transaction::COMMIT,
+    transaction::ROLLBACK,
+    transaction::SAVEPOINT,
+    transaction::RELEASE,
+    transaction::ROLLBACK_TO,
+    transaction::IS_SOUND,
     user::INSERT_USER,
     user::USER_BY_ID,
     user::USER_BY_EMAIL,
@@ -82,12 +92,16 @@ impl Write for PrepareAll {
 
     async fn apply(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<(), StoreError> {
         for (name, sql) in STATEMENTS {
-            let prepared = (&mut *connection).prepare(sqlx::SqlStr::from_static(sql)).await;
-            assert!(prepared.is_ok(), "{name}: {:?}", prepared.map(|p| p.columns().len()).err());
+            let text = SqlStr::from_static(sql.text(connection.dialect()));
+            let failure = match connection {
+                Connection::Sqlite(connection) => connection.prepare(text).await.err(),
+                Connection::Postgres(connection) => connection.prepare(text).await.err(),
+            };
+            assert!(failure.is_none(), "{name}: {failure:?}");
         }
         Ok(())
     }
@@ -95,11 +109,15 @@ impl Write for PrepareAll {
 
 #[tokio::test]
 async fn sql_prepares() {
-    let test = TestStore::open().await;
-    test.store.write(PrepareAll).await.expect("every statement prepares");
+    let mut databases = vec![TestDatabase::on_sqlite()];
+    databases.extend(TestDatabase::on_postgres().await);
+    for database in databases {
+        let test = TestStore::on(database).await;
+        test.store.write(PrepareAll).await.expect("every statement prepares");
+    }
 }
 
-/// The names of constants in this crate's source that are text: all of them are SQL.
+/// The names of all statements in this crate's source.
 fn names_in_source() -> BTreeSet<String> {
     let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut names = BTreeSet::new();
@@ -110,7 +128,7 @@ fn names_in_source() -> BTreeSet<String> {
         }
         for line in std::fs::read_to_string(path).expect("a source file").lines() {
             let constant = line.trim().strip_prefix("pub(crate) const ");
-            if let Some((name, _)) = constant.and_then(|rest| rest.split_once(": &str =")) {
+            if let Some((name, _)) = constant.and_then(|rest| rest.split_once(": Sql =")) {
                 names.insert(name.to_owned());
             }
         }
@@ -195,7 +213,8 @@ async fn every_list_that_can_be_asked_for_prepares() {
 
 #[tokio::test]
 async fn the_usual_lists_use_an_index() {
-    let test = TestStore::open().await;
+    // PostgreSQL goes by statistics, and reads tables as small as this one in full.
+    let test = TestStore::on(TestDatabase::on_sqlite()).await;
     let (collection, owner) = (CollectionId::generate(), UserId::generate());
     let newest_first = vec![SortKey { field: "created_at".to_owned(), descending: true }];
     let lists = [
