@@ -8,5 +8,7 @@ mod documented;
 mod functions;
 mod hooks;
 mod http;
+mod kills;
+mod postgres;
 mod stock_clients;
 mod unruly;
