@@ -5,8 +5,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use tinybase_core::{Core, ExtensionAdmin};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::layers;
+use crate::openapi::{self, Document};
 use crate::problem::{HttpProblem, Kind};
 use crate::{auth, collections, extensions, functions, records, settings, system};
 
@@ -29,6 +31,7 @@ pub(crate) struct App {
     pub(crate) core: Core,
     pub(crate) extensions: Arc<dyn ExtensionAdmin>,
     pub(crate) options: Arc<ApiOptions>,
+    pub(crate) document: Document,
 }
 
 impl FromRef<App> for Core {
@@ -46,15 +49,10 @@ impl FromRef<App> for Arc<dyn ExtensionAdmin> {
 /// The whole API.
 pub fn router(core: Core, extensions: Arc<dyn ExtensionAdmin>, options: ApiOptions) -> Router {
     let limit = DefaultBodyLimit::max(options.body_bytes_max);
-    let app = App { core, extensions, options: Arc::new(options) };
-    let routes = Router::new()
-        .merge(system::routes())
-        .merge(auth::routes())
-        .merge(collections::routes())
-        .merge(records::routes())
-        .merge(functions::routes())
-        .merge(extensions::routes())
-        .merge(Router::from(settings::routes()))
+    let (routes, api) = routes(options.version).split_for_parts();
+    let document = Document::new(&openapi::finished(api));
+    let app = App { core, extensions, options: Arc::new(options), document };
+    let routes = routes
         .fallback(async || HttpProblem::new(Kind::NotFound, "There is nothing at this path"))
         .method_not_allowed_fallback(async || {
             HttpProblem::new(Kind::MethodNotAllowed, "This path doesn't have that method")
@@ -62,4 +60,18 @@ pub fn router(core: Core, extensions: Arc<dyn ExtensionAdmin>, options: ApiOptio
         .layer(limit)
         .with_state(app);
     layers::around(routes)
+}
+
+/// Every route with its description. A route that is added otherwise would be missing in the
+/// document, so Clippy refuses it.
+fn routes(version: &str) -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::base(version))
+        .merge(system::routes())
+        .merge(openapi::routes())
+        .merge(auth::routes())
+        .merge(collections::routes())
+        .merge(records::routes())
+        .merge(functions::routes())
+        .merge(extensions::routes())
+        .merge(settings::routes())
 }

@@ -1,38 +1,65 @@
 //! Registering, logging in and out.
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::{get, post};
 use http::StatusCode;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tinybase_core::{Core, Login};
 use tinybase_model::UserId;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::body::{Json, with_failed_open};
 use crate::caller::{Bearer, Caller};
+use crate::openapi::{Forbidden, Invalid, Rejected, Unauthenticated};
 use crate::problem::{HttpProblem, Kind};
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/auth/register", post(register))
-        .route("/api/auth/login", post(login))
-        .route("/api/auth/refresh", post(refresh))
-        .route("/api/auth/logout", post(logout))
-        .route("/api/auth/me", get(me))
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(register))
+        .routes(routes!(login))
+        .routes(routes!(refresh))
+        .routes(routes!(logout))
+        .routes(routes!(me))
 }
 
-#[derive(Deserialize)]
+/// An e-mail address and its password.
+#[derive(Deserialize, ToSchema)]
 struct Credentials {
     email: String,
     password: String,
 }
 
+/// A user who was just registered.
+#[derive(Serialize, ToSchema)]
+struct Registered {
+    id: UserId,
+    email: String,
+    message: &'static str,
+}
+
+/// A sentence for people.
+#[derive(Serialize, ToSchema)]
+struct Message {
+    message: String,
+}
+
+/// The user who asks.
+#[derive(Serialize, ToSchema)]
+struct Me {
+    id: UserId,
+    email: String,
+    is_admin: bool,
+    created_at: Timestamp,
+}
+
 /// What a login gives; the shape that clients know.
 #[expect(clippy::struct_excessive_bools, reason = "the shape is given")]
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LoginAnswer)]
 struct LoginBody {
     access_token: String,
     refresh_token: String,
@@ -58,6 +85,15 @@ impl From<Login> for LoginBody {
     }
 }
 
+/// Registers a user.
+#[utoipa::path(
+    post, path = "/api/auth/register", operation_id = "register", tag = "auth",
+    security((), ("bearer" = [])),
+    responses(
+        (status = 201, description = "The new user", body = Registered),
+        Invalid, Forbidden, Rejected,
+    )
+)]
 async fn register(
     State(core): State<Core>,
     caller: Caller,
@@ -65,11 +101,17 @@ async fn register(
 ) -> Result<Response, HttpProblem> {
     let committed = core.users().register(&caller.cause(), &new.email, &new.password).await?;
     let user = committed.value;
-    let body =
-        json!({ "id": user.id, "email": user.email, "message": "User registered successfully" });
+    let message = "User registered successfully";
+    let body = Registered { id: user.id, email: user.email, message };
     Ok(with_failed_open(StatusCode::CREATED, body, &committed.failed_open))
 }
 
+/// Logs a user in.
+#[utoipa::path(
+    post, path = "/api/auth/login", operation_id = "login", tag = "auth",
+    security((), ("bearer" = [])),
+    responses((status = 200, description = "The tokens", body = LoginBody), Unauthenticated, Rejected)
+)]
 async fn login(
     State(core): State<Core>,
     caller: Caller,
@@ -81,6 +123,12 @@ async fn login(
     Ok(with_failed_open(StatusCode::OK, body, &committed.failed_open))
 }
 
+/// Exchanges a refresh token, sent as the bearer, for new tokens.
+#[utoipa::path(
+    post, path = "/api/auth/refresh", operation_id = "refresh", tag = "auth",
+    security(("bearer" = [])),
+    responses((status = 200, description = "New tokens", body = LoginBody), Invalid)
+)]
 async fn refresh(
     State(core): State<Core>,
     token: Option<Bearer>,
@@ -92,18 +140,30 @@ async fn refresh(
     Ok(Json(core.users().refresh(&token).await?.into()))
 }
 
-async fn logout(State(core): State<Core>, caller: Caller) -> Result<Json<Value>, HttpProblem> {
+/// Logs out: revokes the user's tokens.
+#[utoipa::path(
+    post, path = "/api/auth/logout", operation_id = "logout", tag = "auth",
+    security(("bearer" = [])),
+    responses((status = 200, description = "How many were revoked", body = Message))
+)]
+async fn logout(State(core): State<Core>, caller: Caller) -> Result<Json<Message>, HttpProblem> {
     let revoked = core.users().logout(&caller.identity).await?;
     let message = format!("Successfully logged out ({revoked} tokens revoked)");
-    Ok(Json(json!({ "message": message })))
+    Ok(Json(Message { message }))
 }
 
-async fn me(State(core): State<Core>, caller: Caller) -> Result<Json<Value>, HttpProblem> {
+/// The user who asks.
+#[utoipa::path(
+    get, path = "/api/auth/me", operation_id = "me", tag = "auth",
+    security(("bearer" = [])),
+    responses((status = 200, description = "The user", body = Me), Forbidden)
+)]
+async fn me(State(core): State<Core>, caller: Caller) -> Result<Json<Me>, HttpProblem> {
     let user = core.users().me(&caller.identity).await?;
-    Ok(Json(json!({
-        "id": user.id,
-        "email": user.email,
-        "is_admin": user.is_admin,
-        "created_at": user.created_at,
-    })))
+    Ok(Json(Me {
+        id: user.id,
+        email: user.email,
+        is_admin: user.is_admin,
+        created_at: user.created_at,
+    }))
 }

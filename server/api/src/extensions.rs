@@ -2,33 +2,35 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tinybase_core::{ExtensionAdmin, HookInfo, InstalledExtension};
 use tinybase_model::{ExtensionName, ExtensionStatus, LogLine};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::body::{Json, Params, Segments};
 use crate::caller::Admin;
+use crate::openapi::{Forbidden, Invalid, NotFound};
 use crate::problem::{HttpProblem, Kind};
 
 type Extensions = State<Arc<dyn ExtensionAdmin>>;
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/admin/extensions", get(list).post(install))
-        .route("/api/admin/extensions/{name}", get(show).patch(update).delete(uninstall))
-        .route("/api/admin/extensions/{name}/restart", post(restart))
-        .route("/api/admin/extensions/{name}/logs", get(logs))
-        .route("/api/admin/hooks", get(hooks))
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list, install))
+        .routes(routes!(show, update, uninstall))
+        .routes(routes!(restart))
+        .routes(routes!(logs))
+        .routes(routes!(hooks))
 }
 
 /// An extension as clients know it, with how it really is beside.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ExtensionInfo {
     id: ExtensionName,
     description: Option<String>,
@@ -61,16 +63,22 @@ impl From<InstalledExtension> for ExtensionInfo {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct ListQuery {
+    /// Without those that are switched off.
     #[serde(default)]
     enabled_only: bool,
+    /// At most so many; 100 unless given.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
+    /// After so many.
     offset: Option<usize>,
 }
 
-#[derive(Serialize)]
+/// A part of the installed extensions.
+#[derive(Serialize, ToSchema)]
 struct ExtensionList {
     extensions: Vec<ExtensionInfo>,
     total: usize,
@@ -78,6 +86,12 @@ struct ExtensionList {
     offset: usize,
 }
 
+/// The installed extensions; administrators only.
+#[utoipa::path(
+    get, path = "/api/admin/extensions", operation_id = "list_extensions", tag = "extensions",
+    security(("bearer" = [])), params(ListQuery),
+    responses((status = 200, description = "A page of extensions", body = ExtensionList), Forbidden)
+)]
 async fn list(
     _: Admin,
     State(extensions): Extensions,
@@ -96,12 +110,22 @@ async fn list(
     Ok(Json(ExtensionList { extensions, total, limit, offset }))
 }
 
-#[derive(Deserialize)]
+/// What to install.
+#[derive(Deserialize, ToSchema)]
 struct InstallRequest {
+    /// A git address, with `@ref` if wanted, or a folder on the server.
     repo_url: String,
 }
 
 /// Installs, starts, and waits until it is ready or has failed; `state` and `reason` say which.
+#[utoipa::path(
+    post, path = "/api/admin/extensions", operation_id = "install_extension", tag = "extensions",
+    security(("bearer" = [])),
+    responses(
+        (status = 201, description = "The installed extension", body = ExtensionInfo),
+        Invalid, Forbidden,
+    )
+)]
 async fn install(
     _: Admin,
     State(extensions): Extensions,
@@ -111,6 +135,12 @@ async fn install(
     Ok((StatusCode::CREATED, Json(installed.into())))
 }
 
+/// One extension; administrators only.
+#[utoipa::path(
+    get, path = "/api/admin/extensions/{name}", operation_id = "get_extension", tag = "extensions",
+    security(("bearer" = [])), params(("name" = String, Path, description = "The extension's name")),
+    responses((status = 200, description = "The extension", body = ExtensionInfo), Forbidden, NotFound)
+)]
 async fn show(
     _: Admin,
     State(extensions): Extensions,
@@ -119,11 +149,22 @@ async fn show(
     Ok(Json(extensions.get(&name).await?.into()))
 }
 
-#[derive(Deserialize)]
+/// What of an extension changes.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ExtensionUpdate)]
 struct UpdateRequest {
     is_enabled: Option<bool>,
 }
 
+/// Switches an extension on or off, at once; administrators only.
+#[utoipa::path(
+    patch, path = "/api/admin/extensions/{name}", operation_id = "update_extension", tag = "extensions",
+    security(("bearer" = [])), params(("name" = String, Path, description = "The extension's name")),
+    responses(
+        (status = 200, description = "The extension", body = ExtensionInfo),
+        Invalid, Forbidden, NotFound,
+    )
+)]
 async fn update(
     _: Admin,
     State(extensions): Extensions,
@@ -137,6 +178,12 @@ async fn update(
     Ok(Json(extension.into()))
 }
 
+/// Stops and removes an extension; administrators only.
+#[utoipa::path(
+    delete, path = "/api/admin/extensions/{name}", operation_id = "uninstall_extension", tag = "extensions",
+    security(("bearer" = [])), params(("name" = String, Path, description = "The extension's name")),
+    responses((status = 204, description = "It is gone"), Invalid, Forbidden, NotFound)
+)]
 async fn uninstall(
     _: Admin,
     State(extensions): Extensions,
@@ -146,6 +193,15 @@ async fn uninstall(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Stops an extension and starts it again; administrators only.
+#[utoipa::path(
+    post, path = "/api/admin/extensions/{name}/restart", operation_id = "restart_extension", tag = "extensions",
+    security(("bearer" = [])), params(("name" = String, Path, description = "The extension's name")),
+    responses(
+        (status = 200, description = "The extension", body = ExtensionInfo),
+        Invalid, Forbidden, NotFound,
+    )
+)]
 async fn restart(
     _: Admin,
     State(extensions): Extensions,
@@ -154,17 +210,28 @@ async fn restart(
     Ok(Json(extensions.restart(&name).await?.into()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct LogsQuery {
+    /// The last so many, at most 1,000; 100 unless given.
     lines: Option<usize>,
 }
 
-#[derive(Serialize)]
+/// Lines of an extension's log.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExtensionLogs)]
 struct Logs {
     lines: Vec<LogLine>,
 }
 
+/// The last lines of an extension's log; administrators only.
+#[utoipa::path(
+    get, path = "/api/admin/extensions/{name}/logs", operation_id = "get_extension_logs", tag = "extensions",
+    security(("bearer" = [])),
+    params(("name" = String, Path, description = "The extension's name"), LogsQuery),
+    responses((status = 200, description = "The lines, the oldest first", body = Logs), Forbidden, NotFound)
+)]
 async fn logs(
     _: Admin,
     State(extensions): Extensions,
@@ -175,11 +242,19 @@ async fn logs(
     Ok(Json(Logs { lines: extensions.logs(&name, lines).await? }))
 }
 
-#[derive(Serialize)]
+/// The hooks in the order in which they run.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HookList)]
 struct Hooks {
     hooks: Vec<HookInfo>,
 }
 
+/// Who listens to what, in the order in which they run; administrators only.
+#[utoipa::path(
+    get, path = "/api/admin/hooks", operation_id = "list_hooks", tag = "extensions",
+    security(("bearer" = [])),
+    responses((status = 200, description = "The hooks", body = Hooks), Forbidden)
+)]
 async fn hooks(_: Admin, State(extensions): Extensions) -> Result<Json<Hooks>, HttpProblem> {
     Ok(Json(Hooks { hooks: extensions.hooks().await? }))
 }

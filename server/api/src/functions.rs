@@ -2,38 +2,52 @@
 
 use std::collections::BTreeMap;
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::{get, post};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tinybase_core::{
-    CallPage, CallQuery, CallRecord, CallStatus, Core, FunctionInfo, FunctionMetrics,
+    CallOutcome, CallPage, CallQuery, CallRecord, CallStatus, Core, FunctionInfo, FunctionMetrics,
     FunctionSchema, Trigger,
 };
 use tinybase_model::{CallId, JsonBytes};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::body::{Json, Params, RawBody, Segments, parse, with_failed_open};
 use crate::caller::Caller;
+use crate::openapi::{Forbidden, NotFound, Rejected};
 use crate::problem::{HttpProblem, Kind};
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/functions", get(list))
-        .route("/api/functions/{name}", post(call))
-        .route("/api/functions/{name}/schema", get(schema))
-        .route("/api/admin/functions/calls", get(calls))
-        .route("/api/admin/functions/calls/{id}", get(recorded_call))
-        .route("/api/admin/functions/metrics", get(metrics))
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(call))
+        .routes(routes!(schema))
+        .routes(routes!(calls))
+        .routes(routes!(recorded_call))
+        .routes(routes!(metrics))
 }
 
+/// The functions that whoever asks may call.
+#[utoipa::path(
+    get, path = "/api/functions", operation_id = "list_functions", tag = "functions",
+    security((), ("bearer" = [])),
+    responses((status = 200, description = "The functions by name", body = Vec<FunctionInfo>))
+)]
 async fn list(State(core): State<Core>, caller: Caller) -> Json<Vec<FunctionInfo>> {
     Json(core.functions().list(&caller.identity))
 }
 
+/// What a function takes and gives, for those who may call it.
+#[utoipa::path(
+    get, path = "/api/functions/{name}/schema", operation_id = "get_function_schema", tag = "functions",
+    security((), ("bearer" = [])), params(("name" = String, Path, description = "The function's name")),
+    responses((status = 200, description = "Its schemas", body = FunctionSchema), Forbidden, NotFound)
+)]
 async fn schema(
     State(core): State<Core>,
     caller: Caller,
@@ -43,6 +57,15 @@ async fn schema(
 }
 
 /// Calls a function. A function that failed is an answer with `status` "failed", not a problem.
+#[utoipa::path(
+    post, path = "/api/functions/{name}", operation_id = "call_function", tag = "functions",
+    security((), ("bearer" = [])), params(("name" = String, Path, description = "The function's name")),
+    request_body(content = Option<Object>, description = "The input; nothing is `{}`"),
+    responses(
+        (status = 200, description = "How the call ended", body = CallOutcome),
+        Forbidden, NotFound, Rejected,
+    )
+)]
 async fn call(
     State(core): State<Core>,
     caller: Caller,
@@ -61,13 +84,22 @@ async fn call(
     Ok(with_failed_open(StatusCode::OK, outcome, &failed_open))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct CallsQuery {
+    /// Only calls of this function.
     function_name: Option<String>,
+    /// Only calls that stand so.
+    #[param(value_type = Option<CallStatus>)]
     status: Option<String>,
+    /// Only calls caused so.
+    #[param(value_type = Option<Trigger>)]
     trigger_type: Option<String>,
+    /// At most so many; 100 unless given.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
+    /// After so many.
     offset: Option<u32>,
 }
 
@@ -105,6 +137,12 @@ fn word<T: Copy>(
     })
 }
 
+/// Recorded calls, the newest first; administrators only.
+#[utoipa::path(
+    get, path = "/api/admin/functions/calls", operation_id = "list_function_calls", tag = "functions",
+    security(("bearer" = [])), params(CallsQuery),
+    responses((status = 200, description = "A page of calls", body = CallPage), Forbidden)
+)]
 async fn calls(
     State(core): State<Core>,
     caller: Caller,
@@ -113,6 +151,12 @@ async fn calls(
     Ok(Json(core.functions().calls(&caller.identity, &query.query()?).await?))
 }
 
+/// One recorded call; administrators only.
+#[utoipa::path(
+    get, path = "/api/admin/functions/calls/{id}", operation_id = "get_function_call", tag = "functions",
+    security(("bearer" = [])), params(("id" = CallId, Path, description = "The call's id")),
+    responses((status = 200, description = "The call", body = CallRecord), Forbidden, NotFound)
+)]
 async fn recorded_call(
     State(core): State<Core>,
     caller: Caller,
@@ -121,18 +165,29 @@ async fn recorded_call(
     Ok(Json(core.functions().recorded_call(&caller.identity, id).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Period {
+    /// Calls of so many hours until now; 24 unless given.
+    #[param(minimum = 1, maximum = 720)]
     hours: Option<u32>,
 }
 
-#[derive(Serialize)]
+/// Calls by function within a period.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FunctionMetricsAnswer)]
 struct Metrics {
     period_hours: u32,
     functions: BTreeMap<String, FunctionMetrics>,
 }
 
+/// Calls of the last hours by function; administrators only.
+#[utoipa::path(
+    get, path = "/api/admin/functions/metrics", operation_id = "get_function_metrics", tag = "functions",
+    security(("bearer" = [])), params(Period),
+    responses((status = 200, description = "Calls by function", body = Metrics), Forbidden)
+)]
 async fn metrics(
     State(core): State<Core>,
     caller: Caller,

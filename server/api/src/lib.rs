@@ -8,6 +8,7 @@ mod collections;
 mod extensions;
 mod functions;
 mod layers;
+mod openapi;
 mod problem;
 mod records;
 mod serve;

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tinybase_core::Problem;
 use tinybase_model::FieldViolation;
+use utoipa::ToSchema;
 
 /// Which problem it is; the last part of its `type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,19 +71,29 @@ pub(crate) struct HttpProblem {
 }
 
 /// The body of a problem; the request's id is put in on its way out.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Problem)]
 pub(crate) struct ProblemBody {
+    /// Which problem it is; stable.
+    #[schema(format = "uri")]
     r#type: String,
+    /// The same for all problems of a type.
     title: &'static str,
+    /// The HTTP status again.
     status: u16,
+    /// A sentence about this case, for people.
     detail: String,
+    /// What to look for in the server's log; also the header `x-request-id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) request_id: Option<String>,
+    /// The extension's own word.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<String>,
+    /// The extension that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     extension: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// What is wrong with which field.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldViolation>,
 }
 

@@ -1,44 +1,53 @@
 //! Records of a collection.
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tinybase_core::{Core, ListQuery, RecordList};
 use tinybase_model::{Record, RecordId};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::body::{Json, Params, Segments, mark_failed_open, with_failed_open};
 use crate::caller::Caller;
+use crate::openapi::{Conflict, Forbidden, Invalid, NotFound, Rejected};
 use crate::problem::{HttpProblem, Kind};
 
 /// The most records of one page.
 const LIMIT_MAX: u32 = 1_000;
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/collections/{name}/records", get(list).post(create))
-        .route("/api/collections/{name}/records/{id}", get(show).patch(update).delete(delete))
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(list, create)).routes(routes!(show, update, delete))
 }
 
-#[derive(Deserialize)]
+/// A record's data, as its collection's schema has it.
+#[derive(Deserialize, ToSchema)]
 struct RecordBody {
+    #[schema(value_type = Object)]
     data: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Page {
+    /// At most so many; 100 unless given.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
+    /// After so many.
     offset: Option<u32>,
+    /// `created_at`, `updated_at`, `id`, `owner_id` or a field of the data.
     sort_by: Option<String>,
+    /// `desc` unless given.
+    #[param(inline)]
     sort_order: Option<SortOrder>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum SortOrder {
     Asc,
@@ -64,6 +73,13 @@ impl Page {
     }
 }
 
+/// The records of a collection that its `list` rule lets through.
+#[utoipa::path(
+    get, path = "/api/collections/{name}/records", operation_id = "list_records", tag = "records",
+    security((), ("bearer" = [])),
+    params(("name" = String, Path, description = "The collection's name"), Page),
+    responses((status = 200, description = "A page of records", body = RecordList), Forbidden, NotFound)
+)]
 async fn list(
     State(core): State<Core>,
     caller: Caller,
@@ -73,6 +89,15 @@ async fn list(
     Ok(Json(core.records().list(&caller.identity, &name, &page.query()?).await?))
 }
 
+/// Creates a record. Its owner is who creates it.
+#[utoipa::path(
+    post, path = "/api/collections/{name}/records", operation_id = "create_record", tag = "records",
+    security(("bearer" = [])), params(("name" = String, Path, description = "The collection's name")),
+    responses(
+        (status = 201, description = "The new record", body = Record),
+        Invalid, Forbidden, NotFound, Conflict, Rejected,
+    )
+)]
 async fn create(
     State(core): State<Core>,
     caller: Caller,
@@ -83,6 +108,16 @@ async fn create(
     Ok(with_failed_open(StatusCode::CREATED, created.value, &created.failed_open))
 }
 
+/// One record.
+#[utoipa::path(
+    get, path = "/api/collections/{name}/records/{id}", operation_id = "get_record", tag = "records",
+    security((), ("bearer" = [])),
+    params(
+        ("name" = String, Path, description = "The collection's name"),
+        ("id" = RecordId, Path, description = "The record's id"),
+    ),
+    responses((status = 200, description = "The record", body = Record), Forbidden, NotFound)
+)]
 async fn show(
     State(core): State<Core>,
     caller: Caller,
@@ -91,6 +126,19 @@ async fn show(
     Ok(Json(core.records().get(&caller.identity, &name, id).await?))
 }
 
+/// Changes a record: the data is merged over the old data.
+#[utoipa::path(
+    patch, path = "/api/collections/{name}/records/{id}", operation_id = "update_record", tag = "records",
+    security(("bearer" = [])),
+    params(
+        ("name" = String, Path, description = "The collection's name"),
+        ("id" = RecordId, Path, description = "The record's id"),
+    ),
+    responses(
+        (status = 200, description = "The changed record", body = Record),
+        Invalid, Forbidden, NotFound, Conflict, Rejected,
+    )
+)]
 async fn update(
     State(core): State<Core>,
     caller: Caller,
@@ -101,6 +149,16 @@ async fn update(
     Ok(with_failed_open(StatusCode::OK, updated.value, &updated.failed_open))
 }
 
+/// Deletes a record.
+#[utoipa::path(
+    delete, path = "/api/collections/{name}/records/{id}", operation_id = "delete_record", tag = "records",
+    security(("bearer" = [])),
+    params(
+        ("name" = String, Path, description = "The collection's name"),
+        ("id" = RecordId, Path, description = "The record's id"),
+    ),
+    responses((status = 204, description = "It is gone"), Forbidden, NotFound, Conflict, Rejected)
+)]
 async fn delete(
     State(core): State<Core>,
     caller: Caller,

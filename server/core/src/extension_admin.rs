@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 use tinybase_model::{ExtensionName, ExtensionStatus, LogLine};
+use utoipa::ToSchema;
 
 use crate::problem::{Kind, Problem};
 
@@ -35,7 +36,7 @@ pub struct InstalledExtension {
 }
 
 /// One hook of the effective chain, in the order in which they run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct HookInfo {
     /// The event, such as `record.create`.
     pub event: String,

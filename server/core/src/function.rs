@@ -11,6 +11,7 @@ use tinybase_model::{
     CallId, Cause, ExtensionName, FieldViolation, FunctionBinding, Identity, JsonBytes,
 };
 use tinybase_store::{CallCounts, CallPage, CallQuery, CallRecord, CallStatus, StoreError, now};
+use utoipa::ToSchema;
 
 use crate::Core;
 use crate::access::{AccessDenied, Actor, authorize_admin, authorize_function};
@@ -19,7 +20,7 @@ use crate::hook_engine::HookRefusal;
 use crate::problem::{Kind, Problem};
 
 /// A function, for those who may call it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FunctionInfo {
     /// Its name.
     pub name: String,
@@ -34,7 +35,7 @@ pub struct FunctionInfo {
 }
 
 /// What a function takes and gives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "the documented shape of the JSON")]
 pub struct FunctionSchema {
     /// Its name.
@@ -44,19 +45,22 @@ pub struct FunctionSchema {
     /// Whether the output has a schema.
     pub has_output_model: bool,
     /// JSON Schema of the input.
+    #[schema(value_type = Option<Object>)]
     pub input_schema: Option<JsonBytes>,
     /// JSON Schema of the output.
+    #[schema(value_type = Option<Object>)]
     pub output_schema: Option<JsonBytes>,
 }
 
 /// How a call ended. A function that failed is a value too.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CallOutcome {
     /// The recorded call.
     pub call_id: CallId,
     /// `succeeded` or `failed`.
     pub status: CallStatus,
     /// What the function gave; null for a failure.
+    #[schema(value_type = Option<Value>)]
     pub result: Option<JsonBytes>,
     /// For a failure, what went wrong.
     pub error_message: Option<String>,
@@ -71,7 +75,7 @@ pub struct CallOutcome {
 }
 
 /// A function's calls within a period.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct FunctionMetrics {
     /// How many there were.
     pub total_calls: u64,

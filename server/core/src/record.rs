@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use tinybase_model::{Cause, FieldViolation, Identity, Record, RecordId, SortKey};
 use tinybase_store::{ListError, PageStart, RecordQuery, Scope, StoreError, StoredRecord};
+use utoipa::ToSchema;
 
 use crate::access::{AccessDenied, Actor, Granted, Operation, authorize};
 use crate::acting::Acting;
@@ -35,7 +36,7 @@ impl Default for ListQuery {
 }
 
 /// A part of a collection's records.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RecordList {
     /// The records.
     pub records: Vec<Record>,

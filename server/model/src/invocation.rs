@@ -107,7 +107,7 @@ pub struct Rejection {
 }
 
 /// One field that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct FieldViolation {
     /// The field, as a JSON pointer.
     pub field: String,

@@ -5,10 +5,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use utoipa::ToSchema;
 
 /// An extension's name: lower-case letters, digits and `-`, first a letter, at most 64.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, max_length = 64, pattern = "^[a-z][a-z0-9-]*$")]
 pub struct ExtensionName(std::sync::Arc<str>);
 
 /// A text that can't be an extension's name.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use crate::{CollectionId, JsonBytes, RecordId, UserId};
 
@@ -25,7 +26,7 @@ pub struct User {
 }
 
 /// A collection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Collection {
     /// Its id.
     pub id: CollectionId,
@@ -34,8 +35,10 @@ pub struct Collection {
     /// Its name for people.
     pub label: String,
     /// Its fields: `{"fields": […]}`.
+    #[schema(value_type = Object)]
     pub schema: JsonBytes,
     /// Its options, such as access rules.
+    #[schema(value_type = Object)]
     pub options: JsonBytes,
     /// When it was created.
     pub created_at: Timestamp,
@@ -44,7 +47,7 @@ pub struct Collection {
 }
 
 /// A record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Record {
     /// Its id.
     pub id: RecordId,
@@ -56,6 +59,7 @@ pub struct Record {
     /// The owner, if there is one.
     pub owner_id: Option<UserId>,
     /// The data.
+    #[schema(value_type = Object)]
     pub data: JsonBytes,
     /// When it was created.
     pub created_at: Timestamp,
@@ -67,8 +71,9 @@ pub struct Record {
 }
 
 /// A collection's name: `^[a-z][a-z0-9_]*$`, at most 100.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = String, max_length = 100, pattern = "^[a-z][a-z0-9_]*$")]
 pub struct CollectionName(std::sync::Arc<str>);
 
 /// A text that can't be a collection's name.

@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use tinybase_model::{CallId, CompletionEvent, ExtensionName, UserId};
+use utoipa::ToSchema;
 
 use crate::event::NewEvent;
 
 /// How a recorded call stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CallStatus {
     /// It hasn't ended.
@@ -38,7 +39,7 @@ impl CallStatus {
 }
 
 /// What caused a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Trigger {
     /// A client or an extension.
@@ -66,7 +67,7 @@ impl Trigger {
 }
 
 /// A recorded call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CallRecord {
     /// Its id.
     pub id: CallId,
@@ -116,7 +117,7 @@ impl Default for CallQuery {
 }
 
 /// A part of the recorded calls.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CallPage {
     /// The calls, the newest first.
     pub calls: Vec<CallRecord>,

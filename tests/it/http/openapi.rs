@@ -1,0 +1,108 @@
+//! The OpenAPI document and the interactive page.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+use reqwest::Client;
+use serde_json::Value;
+use tinybase_tests::TestServer;
+
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+#[tokio::test]
+async fn the_document_is_openapi_3_1_and_describes_every_operation() -> Result<()> {
+    let server = TestServer::start().await?;
+    let document = server.api.get("/openapi.json").await?;
+    assert_eq!(document["openapi"], "3.1.0");
+    let tags = names(&document["tags"], "name");
+    let mut ids = BTreeSet::new();
+    for (path, method, operation) in operations(&document) {
+        let at = format!("{method} {path}");
+        let id = operation["operationId"].as_str().with_context(|| at.clone())?;
+        assert!(ids.insert(id.to_owned()), "{at}: two operations are called {id}");
+        assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{at}");
+        let own = operation["tags"].as_array().with_context(|| at.clone())?;
+        assert_eq!(own.len(), 1, "{at}");
+        assert!(tags.contains(own[0].as_str().unwrap_or_default()), "{at}: {}", own[0]);
+        if path.starts_with("/api/") {
+            for status in ["500", "503"] {
+                assert!(operation["responses"][status].is_object(), "{at}: no {status}");
+            }
+        }
+        for parameter in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
+            assert!(
+                names(&operation["parameters"], "name").contains(parameter),
+                "{at}: {parameter} isn't described"
+            );
+        }
+    }
+    assert!(ids.contains("list_records"), "{ids:?}");
+    server.stop().await
+}
+
+#[tokio::test]
+async fn every_reference_of_the_document_leads_somewhere() -> Result<()> {
+    let server = TestServer::start().await?;
+    let document = server.api.get("/openapi.json").await?;
+    let mut references = BTreeSet::new();
+    gather(&document, &mut references);
+    assert!(references.contains("#/components/schemas/Problem"), "{references:?}");
+    for reference in references {
+        let pointer = reference.strip_prefix('#').context("a reference to elsewhere")?;
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
+    server.stop().await
+}
+
+#[tokio::test]
+async fn the_interactive_page_works_without_a_network() -> Result<()> {
+    let server = TestServer::start().await?;
+    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    let base = &server.api.base;
+    let page = client.get(format!("{base}/docs")).send().await?;
+    assert_eq!(page.status(), 200);
+    assert!(page.headers()["content-security-policy"].to_str()?.contains("default-src 'none'"));
+    let text = page.text().await?;
+    let linked: Vec<_> = text
+        .split('"')
+        .filter(|word| word.starts_with("docs/") || word.starts_with("http"))
+        .collect();
+    assert_eq!(linked.len(), 4, "{linked:?}");
+    for file in linked {
+        let answer = client.get(format!("{base}/{file}")).send().await?;
+        assert_eq!(answer.status(), 200, "{file}");
+        assert!(!answer.bytes().await?.is_empty(), "{file}");
+    }
+    let missing = client.get(format!("{base}/docs/secret")).send().await?;
+    assert_eq!(missing.status(), 404);
+    assert_eq!(missing.headers()["content-type"], "application/problem+json");
+    let redoc = client.get(format!("{base}/redoc")).send().await?;
+    assert_eq!((redoc.status().as_u16(), redoc.headers()["location"].to_str()?), (307, "docs"));
+    server.stop().await
+}
+
+fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
+    let paths = document["paths"].as_object().into_iter().flatten();
+    paths.flat_map(|(path, item)| {
+        METHODS.into_iter().filter_map(|method| {
+            item.get(method).map(|operation| (path.as_str(), method, operation))
+        })
+    })
+}
+
+fn names<'a>(list: &'a Value, key: &str) -> BTreeSet<&'a str> {
+    list.as_array().into_iter().flatten().filter_map(|entry| entry[key].as_str()).collect()
+}
+
+fn gather(value: &Value, references: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) => {
+            if let Some(Value::String(reference)) = map.get("$ref") {
+                references.insert(reference.clone());
+            }
+            map.values().for_each(|value| gather(value, references));
+        }
+        Value::Array(list) => list.iter().for_each(|value| gather(value, references)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
