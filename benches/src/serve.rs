@@ -50,6 +50,8 @@ impl Served {
         command(folder, &["init", "--admin-email", EMAIL, "--admin-password", PASSWORD])?;
         let log = std::fs::File::create(folder.join("server.log"))?;
         let mut serve = Command::new(tinybase()?);
+        // All clients have one address here.
+        serve.env("TINYBASE_RATE_LIMIT_ENABLED", "false");
         serve.current_dir(folder).args(["serve", "--host", "127.0.0.1", "--port", "0"]);
         let process = Process::start(serve.stdout(log.try_clone()?).stderr(log))?;
         let address = address(&folder.join("run/http.address")).await?;

@@ -20,7 +20,7 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Show everything once: a server, two extensions, real data, a crash and a recovery.
     Demo(DemoArgs),
-    /// Manage administrators.
+    /// Manage administrators and application tokens.
     #[command(subcommand)]
     Admin(AdminCommand),
     /// Install, watch and manage extensions.
@@ -92,6 +92,52 @@ pub(crate) enum AdminCommand {
         password: Option<String>,
         #[command(flatten)]
         data: DataArgs,
+    },
+    /// Manage application tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token for a program; its secret is printed once.
+    Create {
+        /// Its name.
+        #[arg(short = 'n', long)]
+        name: String,
+        /// What it is for.
+        #[arg(short = 'd', long)]
+        description: Option<String>,
+        /// After how many days it ends; never unless given.
+        #[arg(short = 'e', long)]
+        expires_days: Option<u32>,
+        /// What it may do, such as records:read:orders, functions:call:*, users:read or admin; may
+        /// be repeated. Without one: all records and functions.
+        #[arg(short = 's', long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// List the tokens.
+    List {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Switch a token off.
+    Revoke {
+        /// The token's id.
+        #[arg(short = 'i', long)]
+        id: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Show everything that is known about a token.
+    Show {
+        /// The token's id.
+        #[arg(short = 'i', long)]
+        id: String,
+        #[command(flatten)]
+        common: Common,
     },
 }
 

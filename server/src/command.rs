@@ -2,6 +2,7 @@
 
 mod admin;
 mod admin_client;
+mod admin_token;
 mod catalog;
 mod extensions;
 mod hooks;
@@ -28,6 +29,9 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo_runtime()?.block_on(demo::run(args)),
         Command::Admin(AdminCommand::Add { email, password, data }) => {
             small_runtime()?.block_on(admin::add(&data.data, &email, password))
+        }
+        Command::Admin(AdminCommand::Token(command)) => {
+            small_runtime()?.block_on(admin_token::run(command))
         }
         Command::Extensions(command) => small_runtime()?.block_on(extensions::run(command)),
         Command::Hooks(HooksCommand::List { common }) => {

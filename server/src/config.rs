@@ -1,6 +1,8 @@
 //! `tinybase.toml` and the environment: environment over file over default, each value checked,
 //! each mistake with its place.
 
+mod mail;
+mod rate_limit;
 mod setting;
 
 use std::collections::BTreeSet;
@@ -10,13 +12,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thiserror::Error;
+use tinybase_api::{RateLimitOptions, TrustedProxies};
 use tinybase_catalog::checked::{Mistake, Section, TomlFile, nearest};
-use tinybase_core::CoreOptions;
+use tinybase_core::{CoreOptions, TokenLifetimes};
 use tinybase_hooks::HooksOptions;
 use tinybase_model::LogLevel;
 use tinybase_store::{DatabaseUrl, StoreOptions};
 
 use setting::Settings;
+
+pub(crate) use mail::MailConfig;
 
 /// The configuration's file name in the data folder.
 pub(crate) const FILE_NAME: &str = "tinybase.toml";
@@ -32,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) extensions: ExtensionsConfig,
     pub(crate) core: CoreOptions,
     pub(crate) limits: LimitsConfig,
+    pub(crate) mail: MailConfig,
+    pub(crate) rate_limit: RateLimitOptions,
 }
 
 /// Where the data is.
@@ -63,6 +70,9 @@ pub(crate) struct ServerConfig {
     pub(crate) log_level: LogLevel,
     pub(crate) log_format: LogFormat,
     pub(crate) worker_threads: NonZeroUsize,
+    /// Where users reach the server; the address that it listens on unless given.
+    pub(crate) public_url: Option<String>,
+    pub(crate) trusted_proxies: TrustedProxies,
 }
 
 /// How log lines look.
@@ -140,6 +150,8 @@ impl Config {
         let extensions = section("extensions")?;
         let auth = section("auth")?;
         let limits = section("limits")?;
+        let email = section("email")?;
+        let rate_limit = section("rate_limit")?;
         root.finish()?;
         let config = Self {
             server: server_config(&server)?,
@@ -147,8 +159,10 @@ impl Config {
             extensions: extensions_config(&extensions)?,
             core: core_options(&auth, &limits)?,
             limits: limits_config(&limits)?,
+            mail: MailConfig::read(&email, data)?,
+            rate_limit: rate_limit::read(&rate_limit)?,
         };
-        for settings in [&server, &database, &extensions, &auth, &limits] {
+        for settings in [&server, &database, &extensions, &auth, &limits, &email, &rate_limit] {
             settings.section().map_or(Ok(()), Section::finish)?;
         }
         Ok(config)
@@ -172,6 +186,11 @@ fn server_config(server: &Settings<'_>) -> Result<ServerConfig, ConfigError> {
             .number::<usize>("worker_threads", 1..=1024)?
             .and_then(NonZeroUsize::new)
             .unwrap_or(threads),
+        public_url: server.parsed("public_url", public_url)?,
+        trusted_proxies: TrustedProxies::parse(
+            &server.words("trusted_proxies")?.unwrap_or_default(),
+        )
+        .map_err(|error| server.wrong("trusted_proxies", &format!("is wrong: {error}")))?,
     })
 }
 
@@ -189,6 +208,16 @@ fn host(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| {
         format!(r#"must be an IP address such as "127.0.0.1" or "0.0.0.0", not {text:?}"#)
     })
+}
+
+fn public_url(text: &str) -> Result<String, String> {
+    let valid = text.starts_with("https://") || text.starts_with("http://");
+    if valid
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "?#<>\"'".contains(c))
+    {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    Err(format!(r#"must be an address such as "https://api.example.com", not {text:?}"#))
 }
 
 fn log_level(text: &str) -> Result<LogLevel, String> {
@@ -272,6 +301,7 @@ fn core_options(auth: &Settings<'_>, limits: &Settings<'_>) -> Result<CoreOption
         public_registration: auth
             .truth("public_registration")?
             .unwrap_or(usual.public_registration),
+        token_lifetimes: token_lifetimes(auth)?,
         record_bytes_max: limits
             .number("record_bytes_max", 1 << 10..=1 << 26)?
             .unwrap_or(usual.record_bytes_max),
@@ -280,6 +310,21 @@ fn core_options(auth: &Settings<'_>, limits: &Settings<'_>) -> Result<CoreOption
             .unwrap_or(usual.function_input_max),
         ..usual
     })
+}
+
+fn token_lifetimes(auth: &Settings<'_>) -> Result<TokenLifetimes, ConfigError> {
+    let usual = TokenLifetimes::default();
+    let (second, hour) = (Duration::from_secs(1), Duration::from_hours(1));
+    let lifetimes = TokenLifetimes {
+        access: auth.duration("access_token_ttl", second..=hour * 24 * 7)?.unwrap_or(usual.access),
+        refresh: auth
+            .duration("refresh_token_ttl", second..=hour * 24 * 366)?
+            .unwrap_or(usual.refresh),
+    };
+    if lifetimes.access > lifetimes.refresh {
+        return Err(auth.wrong("access_token_ttl", "is longer than refresh_token_ttl"));
+    }
+    Ok(lifetimes)
 }
 
 fn limits_config(limits: &Settings<'_>) -> Result<LimitsConfig, ConfigError> {

@@ -93,7 +93,7 @@ fn refused(problem: impl Problem) -> HostError {
     let message = problem.to_string();
     match problem.kind() {
         Kind::NotFound => HostError::NotFound(message),
-        Kind::Invalid => HostError::InvalidArgument(message),
+        Kind::Invalid | Kind::Unprocessable => HostError::InvalidArgument(message),
         Kind::Unauthenticated | Kind::Forbidden => HostError::PermissionDenied(message),
         Kind::Conflict | Kind::Rejected(_) => HostError::FailedPrecondition(message),
         Kind::TooLarge | Kind::Overloaded => HostError::ResourceExhausted(message),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use tinybase_api::{ApiOptions, ServeOptions, serve_tcp, serve_unix};
+use tinybase_api::{ApiOptions, RateLimits, ServeOptions, serve_tcp, serve_unix};
 use tinybase_catalog::{Catalog, CatalogOptions};
 use tinybase_core::{Core, ExtensionAdmin};
 use tinybase_hooks::Hooks;
@@ -120,12 +120,18 @@ impl Server {
         work.delivery.tasks.spawn(async move { hooks.run(stop).await });
         let (stop, keeper) = (work.delivery.stop.clone(), core.clone());
         work.delivery.tasks.spawn(async move { keeper.maintain(stop).await });
+        send_mail(&config, &data, sockets.address, &core, &mut work.delivery)?;
+        let rate_limits = RateLimits::new(&config.rate_limit);
+        let (stop, limits) = (work.http.stop.clone(), rate_limits.clone());
+        work.http.tasks.spawn(async move { limits.tidy(stop).await });
         let router = |operator| -> Router {
             let options = ApiOptions {
                 operator,
                 body_bytes_max: config.limits.request_bytes_max,
                 ready: is_ready.clone(),
                 version: VERSION,
+                rate_limits: rate_limits.clone(),
+                trusted_proxies: config.server.trusted_proxies.clone(),
             };
             let extensions: Arc<dyn ExtensionAdmin> = Arc::clone(&extensions) as _;
             tinybase_api::router(core.clone(), extensions, options)
@@ -207,6 +213,30 @@ impl Base {
         let core = Core::new(config.core.clone(), store.clone(), Arc::new(hooks.clone()));
         Ok(Self { store, host, wire: bound, supervisor, hooks, core })
     }
+}
+
+/// Begins to send letters. Links in them begin with the configured address, or else with the one that
+/// the server listens on.
+fn send_mail(
+    config: &Config,
+    data: &DataFolder,
+    address: SocketAddr,
+    core: &Core,
+    group: &mut Group,
+) -> anyhow::Result<()> {
+    let public_url = config.server.public_url.clone().unwrap_or_else(|| {
+        let host = match address.ip() {
+            ip if ip.is_unspecified() => "localhost".to_owned(),
+            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+            std::net::IpAddr::V4(ip) => ip.to_string(),
+        };
+        format!("http://{host}:{}", address.port())
+    });
+    let mailer = tinybase_core::mailer(config.mail.options(data.root(), &public_url))
+        .context("failed to set up mail")?;
+    let (stop, core) = (group.stop.clone(), core.clone());
+    group.tasks.spawn(async move { core.send_mail(mailer, stop).await });
+    Ok(())
 }
 
 /// This program, also after it was replaced on the disk.

@@ -7,10 +7,15 @@ use axum::extract::{DefaultBodyLimit, FromRef};
 use tinybase_core::{Core, ExtensionAdmin};
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::client_address::TrustedProxies;
 use crate::layers;
 use crate::openapi::{self, Document};
 use crate::problem::{HttpProblem, Kind};
-use crate::{auth, collections, extensions, functions, records, settings, system};
+use crate::rate_limit::{self, RateLimits};
+use crate::{
+    application_tokens, auth, collections, extensions, functions, instance, passwords, portal,
+    records, settings, system, users,
+};
 
 /// How the API is served.
 #[derive(Debug, Clone)]
@@ -23,6 +28,10 @@ pub struct ApiOptions {
     pub ready: tokio::sync::watch::Receiver<bool>,
     /// The server's version.
     pub version: &'static str,
+    /// How often clients may ask.
+    pub rate_limits: RateLimits,
+    /// Whose word about a client's address is taken.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// What handlers share. Cloning is cheap.
@@ -58,6 +67,7 @@ pub fn router(core: Core, extensions: Arc<dyn ExtensionAdmin>, options: ApiOptio
             HttpProblem::new(Kind::MethodNotAllowed, "This path doesn't have that method")
         })
         .layer(limit)
+        .layer(axum::middleware::from_fn_with_state(app.clone(), rate_limit::limit))
         .with_state(app);
     layers::around(routes)
 }
@@ -69,6 +79,11 @@ fn routes(version: &str) -> OpenApiRouter<App> {
         .merge(system::routes())
         .merge(openapi::routes())
         .merge(auth::routes())
+        .merge(passwords::routes())
+        .merge(instance::routes())
+        .merge(users::routes())
+        .merge(application_tokens::routes())
+        .merge(portal::routes())
         .merge(collections::routes())
         .merge(records::routes())
         .merge(functions::routes())

@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::body::{Json, with_failed_open};
+use crate::body::{Json, Params, with_failed_open};
 use crate::caller::{Bearer, Caller};
 use crate::openapi::{Forbidden, Invalid, Rejected, Unauthenticated};
 use crate::problem::{HttpProblem, Kind};
@@ -23,6 +23,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(login))
         .routes(routes!(refresh))
         .routes(routes!(logout))
+        .routes(routes!(logout_all))
         .routes(routes!(me))
 }
 
@@ -43,8 +44,17 @@ struct Registered {
 
 /// A sentence for people.
 #[derive(Serialize, ToSchema)]
-struct Message {
-    message: String,
+pub(crate) struct Message {
+    pub(crate) message: String,
+}
+
+/// Which logins end.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Logout {
+    /// All of the user's, unless it is false: then the one that the token is of.
+    all: Option<bool>,
 }
 
 /// The user who asks.
@@ -140,16 +150,42 @@ async fn refresh(
     Ok(Json(core.users().refresh(&token).await?.into()))
 }
 
-/// Logs out: revokes the user's tokens.
+/// Logs out: ends all logins of the user, or with `all=false` the one that the token is of.
 #[utoipa::path(
     post, path = "/api/auth/logout", operation_id = "logout", tag = "auth",
-    security(("bearer" = [])),
-    responses((status = 200, description = "How many were revoked", body = Message))
+    security(("bearer" = [])), params(Logout),
+    responses((status = 200, description = "How many tokens were revoked", body = Message), Forbidden)
 )]
-async fn logout(State(core): State<Core>, caller: Caller) -> Result<Json<Message>, HttpProblem> {
-    let revoked = core.users().logout(&caller.identity).await?;
-    let message = format!("Successfully logged out ({revoked} tokens revoked)");
-    Ok(Json(Message { message }))
+async fn logout(
+    State(core): State<Core>,
+    caller: Caller,
+    token: Option<Bearer>,
+    Params(which): Params<Logout>,
+) -> Result<Json<Message>, HttpProblem> {
+    let revoked = match token {
+        Some(Bearer(token)) if which.all == Some(false) => {
+            core.users().logout_here(&caller.identity, &token).await?
+        }
+        Some(_) | None => core.users().logout(&caller.identity).await?,
+    };
+    Ok(logged_out(revoked))
+}
+
+/// Logs out everywhere: ends all logins of the user.
+#[utoipa::path(
+    post, path = "/api/auth/logout-all", operation_id = "logout_all", tag = "auth",
+    security(("bearer" = [])),
+    responses((status = 200, description = "How many tokens were revoked", body = Message), Forbidden)
+)]
+async fn logout_all(
+    State(core): State<Core>,
+    caller: Caller,
+) -> Result<Json<Message>, HttpProblem> {
+    Ok(logged_out(core.users().logout(&caller.identity).await?))
+}
+
+fn logged_out(revoked: u64) -> Json<Message> {
+    Json(Message { message: format!("Successfully logged out ({revoked} tokens revoked)") })
 }
 
 /// The user who asks.

@@ -21,6 +21,7 @@ pub(crate) enum Kind {
     MethodNotAllowed,
     Conflict,
     TooLarge,
+    RateLimited,
     /// A before-hook refused, with its own status.
     Rejected(StatusCode),
     ConflictOfHooks,
@@ -46,6 +47,9 @@ impl Kind {
             }
             Self::Conflict => ("conflict", "Conflict", StatusCode::CONFLICT),
             Self::TooLarge => ("too-large", "Too large", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::RateLimited => {
+                ("rate-limited", "Too many requests", StatusCode::TOO_MANY_REQUESTS)
+            }
             Self::Rejected(status) => ("rejected", "Rejected by an extension", status),
             Self::ConflictOfHooks => {
                 ("conflict-of-hooks", "Extensions disagree", StatusCode::INTERNAL_SERVER_ERROR)
@@ -145,6 +149,7 @@ impl HttpProblem {
             | Kind::MethodNotAllowed
             | Kind::Conflict
             | Kind::TooLarge
+            | Kind::RateLimited
             | Kind::Rejected(_)
             | Kind::ConflictOfHooks
             | Kind::Internal => {}
@@ -166,6 +171,7 @@ impl<E: Problem> From<E> for HttpProblem {
         let kind = match error.kind() {
             tinybase_core::Kind::NotFound => Kind::NotFound,
             tinybase_core::Kind::Invalid => Kind::Invalid,
+            tinybase_core::Kind::Unprocessable => Kind::Unprocessable,
             tinybase_core::Kind::Unauthenticated => Kind::Unauthenticated,
             tinybase_core::Kind::Forbidden => Kind::Forbidden,
             tinybase_core::Kind::Conflict => Kind::Conflict,

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -10,6 +12,9 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use crate::client_address::Peer;
 
 /// Bounds of a listener.
 #[derive(Debug, Clone, Copy)]
@@ -43,11 +48,11 @@ pub async fn serve_tcp(
 ) {
     let mut connections = Connections::new(router, options, stop);
     while let Some(accepted) = connections.next(|| listener.accept()).await {
-        let (stream, _) = accepted;
+        let (stream, peer) = accepted;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-        connections.serve(stream);
+        connections.serve(stream, Some(Peer(peer.ip())));
     }
     connections.finish().await;
 }
@@ -61,7 +66,7 @@ pub async fn serve_unix(
 ) {
     let mut connections = Connections::new(router, options, stop);
     while let Some((stream, _)) = connections.next(|| listener.accept()).await {
-        connections.serve(stream);
+        connections.serve(stream, None);
     }
     connections.finish().await;
 }
@@ -109,12 +114,18 @@ impl Connections {
         }
     }
 
-    fn serve<S>(&mut self, stream: S)
+    fn serve<S>(&mut self, stream: S, peer: Option<Peer>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Ok(permit) = std::sync::Arc::clone(&self.free).try_acquire_owned() else { return };
-        let service = TowerToHyperService::new(self.router.clone());
+        let service = self.router.clone().map_request(move |mut request: Request<Incoming>| {
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(peer);
+            }
+            request
+        });
+        let service = TowerToHyperService::new(service);
         let stop = self.stop.clone();
         let header_timeout = self.options.header_timeout;
         self.tasks.spawn(async move {

@@ -49,7 +49,7 @@ async fn about(State(app): State<App>) -> Json<About> {
         docs: "/docs",
         openapi: "/openapi.json",
         admin: None,
-        auth: None,
+        auth: Some("/auth"),
     })
 }
 

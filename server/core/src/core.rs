@@ -10,9 +10,10 @@ use tinybase_store::{Store, StoreError, WriterStatistics, now};
 
 use crate::function_schema::Validators;
 use crate::password::Passwords;
+use crate::post::Post;
 use crate::settings::CurrentSettings;
 use crate::shelf::Shelf;
-use crate::token::TokenCache;
+use crate::token::{TokenCache, TokenLifetimes};
 use crate::{Collections, Functions, HookEngine, Records, UserError, Users};
 
 /// Knobs of the core.
@@ -20,6 +21,8 @@ use crate::{Collections, Functions, HookEngine, Records, UserError, Users};
 pub struct CoreOptions {
     /// Whether anybody may register, unless the settings decide otherwise.
     pub public_registration: bool,
+    /// How long logins are valid.
+    pub token_lifetimes: TokenLifetimes,
     /// The largest input of a function, in bytes.
     pub function_input_max: usize,
     /// The largest record, in bytes of JSON.
@@ -32,6 +35,7 @@ impl Default for CoreOptions {
     fn default() -> Self {
         Self {
             public_registration: true,
+            token_lifetimes: TokenLifetimes::default(),
             function_input_max: 10 << 20,
             record_bytes_max: 1 << 20,
             event_retention: Duration::from_hours(7 * 24),
@@ -63,6 +67,7 @@ pub(crate) struct Inner {
     pub(crate) shelf: Shelf,
     pub(crate) passwords: Passwords,
     pub(crate) tokens: TokenCache,
+    pub(crate) post: Post,
     pub(crate) validators: Validators,
     pub(crate) started_at: Timestamp,
 }
@@ -84,6 +89,7 @@ impl Core {
             shelf: Shelf::default(),
             passwords: Passwords::default(),
             tokens: TokenCache::default(),
+            post: Post::default(),
             validators: Validators::default(),
             started_at: now(),
         };

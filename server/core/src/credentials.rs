@@ -7,8 +7,8 @@ use crate::user::UserError;
 pub(crate) const PASSWORD_BYTES_MAX: usize = 1024;
 
 /// Whether a text can be a password.
-pub(crate) fn check_password(password: &str) -> Result<(), UserError> {
-    let wrong = |message| Err(UserError::Invalid(violation("/password", message)));
+pub(crate) fn check_password(field: &str, password: &str) -> Result<(), UserError> {
+    let wrong = |message| Err(UserError::Invalid(violation(field, message)));
     match password.len() {
         _ if password.chars().count() < 8 => wrong("must have at least 8 characters"),
         length if length > PASSWORD_BYTES_MAX => wrong("must have at most 1024 bytes"),

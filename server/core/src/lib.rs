@@ -3,6 +3,7 @@
 
 mod access;
 mod acting;
+mod application_token;
 mod capability;
 mod collection;
 mod core;
@@ -16,8 +17,12 @@ mod function_call;
 mod function_schema;
 mod hook_engine;
 mod host;
+mod login;
+mod mail;
 mod maintenance;
 mod password;
+mod password_change;
+mod post;
 mod problem;
 mod record;
 mod record_change;
@@ -29,11 +34,15 @@ mod shelf;
 mod tests;
 mod token;
 mod user;
+mod user_admin;
 
 pub use crate::core::{Committed, Core, CoreOptions};
 pub use access::{
     AccessDenied, AccessRules, Actor, Attempt, Granted, Operation, Rule, authorize,
     authorize_admin, authorize_function, authorize_self, authorize_user, authorize_users,
+};
+pub use application_token::{
+    ApplicationChange, ApplicationTokenError, ApplicationTokens, CreatedApplication, NewApplication,
 };
 pub use capability::{Capabilities, MissingCapability};
 pub use collection::{CollectionChange, CollectionError, Collections, NewCollection};
@@ -44,6 +53,11 @@ pub use function::{
 };
 pub use hook_engine::{Approved, CallFailure, HookEngine, HookRefusal};
 pub use host::{Host, ValueError};
+pub use login::Login;
+pub use mail::{
+    Delivery, Letter, MailError, MailOptions, MailSetupError, Mailer, PasswordResetLetter,
+    SmtpOptions, SmtpSecurity, StationeryError, mailer,
+};
 pub use problem::{Kind, Problem};
 pub use record::{ListQuery, RecordError, RecordList, Records};
 pub use settings::{
@@ -52,6 +66,9 @@ pub use settings::{
 };
 pub use settings_change::SettingsError;
 pub use tinybase_store::{
-    CallPage, CallQuery, CallRecord, CallStatus, StoreError, Trigger, WriterStatistics,
+    ApplicationToken, CallPage, CallQuery, CallRecord, CallStatus, StoreError, Trigger, UserPage,
+    WriterStatistics,
 };
-pub use user::{Ensured, Login, UserError, Users};
+pub use token::TokenLifetimes;
+pub use user::{Ensured, UserError, Users};
+pub use user_admin::{AccountChange, NewAccount};

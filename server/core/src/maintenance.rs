@@ -88,6 +88,7 @@ impl Core {
         let before = now() - self.inner.options.event_retention;
         while self.inner.store.clean_up_events(before, BATCH).await? == u64::from(BATCH) {}
         while self.inner.store.clean_up_tokens(now(), BATCH).await? == u64::from(BATCH) {}
+        while self.inner.store.clean_up_resets(now(), BATCH).await? == u64::from(BATCH) {}
         Ok(())
     }
 }

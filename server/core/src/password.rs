@@ -1,6 +1,7 @@
 //! Hashing passwords, off the runtime's threads and only so many at a time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash as Phc;
@@ -16,6 +17,8 @@ pub(crate) struct Passwords {
     running: Semaphore,
     /// How many are hashed or wait.
     admitted: Semaphore,
+    /// How many were hashed: the work that tells an attentive client what was found.
+    hashed: AtomicU64,
 }
 
 /// Why a password wasn't hashed or checked.
@@ -40,7 +43,11 @@ const NOBODYS_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ib
 impl Default for Passwords {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { running: Semaphore::new(cores), admitted: Semaphore::new(cores + WAITING_MAX) }
+        Self {
+            running: Semaphore::new(cores),
+            admitted: Semaphore::new(cores + WAITING_MAX),
+            hashed: AtomicU64::new(0),
+        }
     }
 }
 
@@ -71,6 +78,12 @@ impl Passwords {
         .await
     }
 
+    /// How many passwords were hashed or checked so far.
+    #[cfg(test)]
+    pub(crate) fn hashed(&self) -> u64 {
+        self.hashed.load(Ordering::Relaxed)
+    }
+
     async fn run<T, F>(&self, work: F) -> Result<T, PasswordError>
     where
         T: Send + 'static,
@@ -79,6 +92,7 @@ impl Passwords {
         let _admitted = self.admitted.try_acquire().map_err(|_| PasswordError::Overloaded)?;
         let _running: SemaphorePermit<'_> =
             self.running.acquire().await.map_err(|_| PasswordError::Failed)?;
+        self.hashed.fetch_add(1, Ordering::Relaxed);
         tokio::task::spawn_blocking(work).await.unwrap_or(Err(PasswordError::Failed))
     }
 }
@@ -110,7 +124,7 @@ mod tests {
 
     #[tokio::test]
     async fn too_many_at_once_are_refused() {
-        let passwords = Passwords { running: Semaphore::new(1), admitted: Semaphore::new(0) };
+        let passwords = Passwords { admitted: Semaphore::new(0), ..Passwords::default() };
         let refused = passwords.hash("correct horse").await;
         assert_eq!(refused.err(), Some(PasswordError::Overloaded));
     }

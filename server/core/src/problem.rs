@@ -12,6 +12,8 @@ pub enum Kind {
     NotFound,
     /// The input is wrong; [`Problem::violations`] may say where.
     Invalid,
+    /// The input is of the wrong shape, whatever the data is; [`Problem::violations`] may say where.
+    Unprocessable,
     /// Somebody has to log in first.
     Unauthenticated,
     /// Whoever acts may not do this.

@@ -4,6 +4,7 @@ mod access;
 mod collections;
 mod functions;
 mod hosts;
+mod passwords;
 mod records;
 mod settings;
 mod users;

@@ -1,18 +1,15 @@
-//! Users and logins.
+//! Users: who they are, and how they come to be.
 
-use std::fmt;
-
-use jiff::Timestamp;
 use thiserror::Error;
 use tinybase_model::{Cause, Event, FieldViolation, Identity, User, UserEvent, UserId};
-use tinybase_store::{NewEvent, NewLogin, NewUser, Rotation, StoreError, UserCreated, now};
+use tinybase_store::{NewEvent, NewUser, StoreError, UserCreated, now};
 
 use crate::access::{AccessDenied, authorize_self};
-use crate::credentials::{PASSWORD_BYTES_MAX, check_password, checked_email};
+use crate::credentials::{check_password, checked_email};
 use crate::hook_engine::{Approved, HookRefusal};
 use crate::password::PasswordError;
 use crate::problem::{Kind, Problem};
-use crate::token::{self, MintedPair};
+use crate::user_admin::AccountChange;
 use crate::{Committed, Core};
 
 /// Why something about users wasn't done.
@@ -39,6 +36,24 @@ pub enum UserError {
     /// There is no such user.
     #[error("User not found")]
     NotFound,
+    /// The password that has to be given to change it is wrong.
+    #[error("The current password is wrong")]
+    WrongPassword,
+    /// The token for a new password is unknown, has expired or was used.
+    #[error("Invalid or expired password reset token")]
+    InvalidReset,
+    /// There would be no administrator left.
+    #[error("Cannot {verb} the last admin user")]
+    LastAdmin {
+        /// What was to be done.
+        verb: &'static str,
+    },
+    /// Nobody deletes the own account.
+    #[error("Cannot delete your own account")]
+    OwnAccount,
+    /// Too many letters wait to be sent.
+    #[error("too many letters are waiting to be sent; try again later")]
+    MailOverloaded,
     /// Too many passwords are being checked.
     #[error("too many logins at once; try again later")]
     Overloaded,
@@ -59,12 +74,18 @@ pub enum UserError {
 impl Problem for UserError {
     fn kind(&self) -> Kind {
         match self {
-            // The documented status of the last two is 400.
-            Self::Invalid(_) | Self::EmailTaken | Self::NotARefreshToken => Kind::Invalid,
+            Self::Invalid(_) => Kind::Unprocessable,
+            // The documented status of these is 400.
+            Self::EmailTaken
+            | Self::NotARefreshToken
+            | Self::WrongPassword
+            | Self::InvalidReset
+            | Self::LastAdmin { .. }
+            | Self::OwnAccount => Kind::Invalid,
             Self::RegistrationDisabled => Kind::Forbidden,
             Self::WrongCredentials | Self::InvalidToken => Kind::Unauthenticated,
             Self::NotFound => Kind::NotFound,
-            Self::Overloaded => Kind::Overloaded,
+            Self::Overloaded | Self::MailOverloaded => Kind::Overloaded,
             Self::Hashing => Kind::Internal,
             Self::Denied(denied) => denied.kind(),
             Self::Refused(refusal) => refusal.kind(),
@@ -82,6 +103,11 @@ impl Problem for UserError {
             | Self::InvalidToken
             | Self::NotARefreshToken
             | Self::NotFound
+            | Self::WrongPassword
+            | Self::InvalidReset
+            | Self::LastAdmin { .. }
+            | Self::OwnAccount
+            | Self::MailOverloaded
             | Self::Overloaded
             | Self::Hashing
             | Self::Denied(_)
@@ -103,21 +129,6 @@ impl From<PasswordError> for UserError {
     }
 }
 
-/// A login: two tokens for a user. The tokens are secrets; `Debug` doesn't show them.
-#[derive(Clone)]
-pub struct Login {
-    /// The user.
-    pub user: User,
-    /// For requests.
-    pub access_token: String,
-    /// Until when it is valid.
-    pub access_expires_at: Timestamp,
-    /// For a new pair of tokens; once.
-    pub refresh_token: String,
-    /// Until when it is valid.
-    pub refresh_expires_at: Timestamp,
-}
-
 /// What [`Users::ensure_admin`] found or did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ensured {
@@ -125,12 +136,6 @@ pub enum Ensured {
     Created(User),
     /// There already is an administrator with that address; the password was left alone.
     Present(User),
-}
-
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("user", &self.user.id).finish_non_exhaustive()
-    }
 }
 
 /// Users and logins.
@@ -152,9 +157,11 @@ impl Users<'_> {
             return Err(UserError::RegistrationDisabled);
         }
         let email = checked_email(email)?;
-        check_password(password)?;
-        // Said before the hooks are asked and the password is hashed; the write checks again.
+        check_password("/password", password)?;
+        // Said before the hooks are asked; the write checks again. The password is hashed all the
+        // same, so that the answer takes no less work than one that registers somebody.
         if inner.store.user_by_email(&email).await?.is_some() {
+            inner.passwords.hash(password).await?;
             return Err(UserError::EmailTaken);
         }
         let draft = Event::UserRegister(UserEvent { user_id: None, email, is_admin: false });
@@ -163,69 +170,7 @@ impl Users<'_> {
         let user = new_user(email, false);
         let event = Event::UserRegister(event_of(&user));
         let event = NewEvent::new(&event, cause, user.created_at);
-        self.create(user, password, Some(event)).await.map(|value| Committed { value, failed_open })
-    }
-
-    /// Logs in. It takes the same time for an unknown address as for a wrong password.
-    ///
-    /// The before-hooks are asked once the password is known to be right, and never about an
-    /// administrator: no extension can keep the operator out.
-    pub async fn login(
-        &self,
-        cause: &Cause,
-        email: &str,
-        password: &str,
-    ) -> Result<Committed<Login>, UserError> {
-        let inner = &self.core.inner;
-        let known = match checked_email(email) {
-            Ok(email) => inner.store.user_by_email(&email).await?,
-            Err(_) => None,
-        };
-        let (user, hash) = known.map(|known| (known.user, known.password_hash)).unzip();
-        // A longer password is nobody's, and isn't worth hashing.
-        let password = if password.len() <= PASSWORD_BYTES_MAX { password } else { "" };
-        let right = inner.passwords.verify(password, hash).await?;
-        let Some(user) = user.filter(|_| right) else { return Err(UserError::WrongCredentials) };
-        let mut failed_open = Vec::new();
-        if !user.is_admin {
-            let event = Event::UserLogin(event_of(&user));
-            failed_open = inner.hooks.before(event, cause).await?.failed_open;
-        }
-        let minted = MintedPair::mint();
-        let event = Event::UserLogin(event_of(&user));
-        let event = NewEvent::new(&event, cause, minted.stored.created_at);
-        let login = NewLogin { user_id: user.id, tokens: minted.stored, event };
-        inner.store.create_login(login).await?;
-        inner.hooks.events_committed();
-        Ok(Committed { value: Login::new(user, minted), failed_open })
-    }
-
-    /// Gives a new pair of tokens for a refresh token, which is thereby used up. One that was used
-    /// before revokes all that came from the same login.
-    pub async fn refresh(&self, refresh_token: &str) -> Result<Login, UserError> {
-        if !token::is_token(refresh_token) {
-            return Err(UserError::InvalidToken);
-        }
-        let inner = &self.core.inner;
-        let minted = MintedPair::mint();
-        match inner.store.rotate_token(token::hash(refresh_token), minted.stored).await? {
-            Rotation::Rotated(user) => Ok(Login::new(user, minted)),
-            Rotation::WrongKind => Err(UserError::NotARefreshToken),
-            Rotation::Unknown => Err(UserError::InvalidToken),
-            Rotation::Reused { revoked } => {
-                inner.tokens.clear();
-                tracing::warn!(revoked, "a refresh token was used twice; its login was ended");
-                Err(UserError::InvalidToken)
-            }
-        }
-    }
-
-    /// Revokes all tokens of the user and tells how many.
-    pub async fn logout(&self, identity: &Identity) -> Result<u64, UserError> {
-        let user = authorize_self(identity)?;
-        let revoked = self.core.inner.store.revoke_tokens(user).await;
-        self.core.inner.tokens.clear();
-        Ok(revoked?)
+        self.insert(user, password, Some(event)).await.map(|value| Committed { value, failed_open })
     }
 
     /// The user who is logged in.
@@ -234,27 +179,29 @@ impl Users<'_> {
         self.core.inner.store.user(user).await?.ok_or(UserError::NotFound)
     }
 
-    /// Who a bearer token belongs to.
-    pub async fn identify(&self, bearer: &str) -> Result<Identity, UserError> {
-        if !token::is_token(bearer) {
-            return Err(UserError::InvalidToken);
-        }
-        let inner = &self.core.inner;
-        let (hash, at) = (token::hash(bearer), now());
-        let epoch = match inner.tokens.get(&hash, at) {
-            Ok(identity) => return Ok(identity),
-            Err(epoch) => epoch,
-        };
-        let owner = inner.store.access_token(&hash, at).await?;
-        let owner = owner.ok_or(UserError::InvalidToken)?;
-        Ok(inner.tokens.put(hash, owner, epoch))
-    }
-
     /// Creates an administrator; for the operator of the machine only. No hook sees it.
     pub async fn create_admin(&self, email: &str, password: &str) -> Result<User, UserError> {
         let email = checked_email(email)?;
-        check_password(password)?;
-        self.create(new_user(email, true), password, None).await
+        check_password("/password", password)?;
+        self.insert(new_user(email, true), password, None).await
+    }
+
+    /// Creates an administrator, or makes a user one and sets the password; for the operator of the
+    /// machine only.
+    pub async fn make_admin(&self, email: &str, password: &str) -> Result<User, UserError> {
+        match self.create_admin(email, password).await {
+            Err(UserError::EmailTaken) => {
+                let known = self.core.inner.store.user_by_email(&checked_email(email)?).await?;
+                let known = known.ok_or(UserError::NotFound)?;
+                let change = AccountChange {
+                    email: None,
+                    password: Some(password.to_owned()),
+                    is_admin: Some(true),
+                };
+                self.change(&Identity::Operator, known.user.id, change).await
+            }
+            made => made,
+        }
     }
 
     /// Creates an administrator unless there is one with that address.
@@ -272,7 +219,7 @@ impl Users<'_> {
         }
     }
 
-    async fn create(
+    pub(crate) async fn insert(
         &self,
         user: User,
         password: &str,
@@ -294,24 +241,12 @@ impl Users<'_> {
     }
 }
 
-impl Login {
-    fn new(user: User, minted: MintedPair) -> Self {
-        Self {
-            user,
-            access_token: minted.access,
-            access_expires_at: minted.stored.access_expires_at,
-            refresh_token: minted.refresh,
-            refresh_expires_at: minted.stored.refresh_expires_at,
-        }
-    }
-}
-
-fn new_user(email: String, is_admin: bool) -> User {
+pub(crate) fn new_user(email: String, is_admin: bool) -> User {
     let at = now();
     User { id: UserId::generate(), email, is_admin, created_at: at, updated_at: at }
 }
 
-fn event_of(user: &User) -> UserEvent {
+pub(crate) fn event_of(user: &User) -> UserEvent {
     UserEvent { user_id: Some(user.id), email: user.email.clone(), is_admin: user.is_admin }
 }
 

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::{CollectionId, JsonBytes, RecordId, UserId};
 
 /// A user; never with a password.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct User {
     /// Its id.
     pub id: UserId,

@@ -31,7 +31,7 @@ pub(super) async fn add(
     let made_up = password.is_none();
     let password = password.unwrap_or_else(make_password);
     let user =
-        with_core(&config, async |core| Ok(core.users().create_admin(email, &password).await?))
+        with_core(&config, async |core| Ok(core.users().make_admin(email, &password).await?))
             .await?;
     terminal::say(&format!("✓ {} is an administrator", user.email))?;
     if made_up {
@@ -49,7 +49,7 @@ pub(super) async fn ensure(
     with_core(config, async |core| Ok(core.users().ensure_admin(email, password).await?)).await
 }
 
-async fn with_core<T>(
+pub(super) async fn with_core<T>(
     config: &Config,
     work: impl AsyncFnOnce(&Core) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {

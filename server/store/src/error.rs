@@ -128,6 +128,12 @@ impl StoreError {
         move |source| Self::Corrupt { what, source: Arc::new(source) }
     }
 
+    /// Whether a value that has to be the only one of its kind was there already.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        let Self::Write { source, .. } = self else { return false };
+        matches!(&**source, sqlx::Error::Database(error) if error.is_unique_violation())
+    }
+
     /// What it means for whoever tries again.
     pub(crate) fn fault(&self) -> Fault {
         match self {

@@ -4,6 +4,7 @@
 //! `SQLite` and `PostgreSQL` stand behind one set of functions. Everything above this crate sees domain
 //! types only; every statement goes through `sql`, where those few that differ have two texts.
 
+mod application_token;
 mod call;
 mod call_log;
 mod collection;
@@ -16,8 +17,10 @@ mod filter;
 mod group;
 mod migration;
 mod open;
+mod password_change;
 mod payload;
 mod record;
+mod session;
 mod setting;
 mod sql;
 mod store;
@@ -30,10 +33,12 @@ mod time;
 mod token;
 mod transaction;
 mod user;
+mod user_admin;
 mod value;
 mod write;
 mod writer;
 
+pub use application_token::{ApplicationToken, ApplicationTokenChange, NewApplicationToken};
 pub use call::{
     CallCounts, CallPage, CallQuery, CallRecord, CallStatus, FinishedCall, StartedCall, Trigger,
 };
@@ -45,6 +50,7 @@ pub use event::NewEvent;
 pub use filter::{ListError, PageStart, RecordQuery, Scope};
 pub use migration::{MigrationError, SchemaStep};
 pub use open::OpenError;
+pub use password_change::{NewReset, PasswordChange, PasswordChanged, PasswordReset};
 pub use record::{RecordChange, RecordDeletion, StoredRecord};
 pub use setting::{SettingsChange, StoredSetting};
 pub use store::{Store, StoreOptions, WriterStatistics};
@@ -52,4 +58,5 @@ pub use subscription::{DeadLetter, Parked, Subscriber, Subscription};
 pub use time::now;
 pub use token::{NewLogin, Rotation, TokenHash, TokenKind, TokenOwner, TokenPair};
 pub use user::{NewUser, PasswordHash, UserCreated, UserWithPassword};
+pub use user_admin::{UserChange, UserChanged, UserDeleted, UserPage};
 pub use value::ValueStored;

@@ -77,7 +77,7 @@ async fn what_cannot_be_registered_is_refused_with_the_field() {
     ];
     for (email, password, field) in cases {
         let refused = register(&test, email, password).await.expect_err("refused");
-        assert_eq!(refused.kind(), Kind::Invalid);
+        assert_eq!(refused.kind(), Kind::Unprocessable);
         assert_eq!(refused.violations()[0].field, field);
     }
     register(&test, "ann@example.com", "ünïcödé!").await.expect("eight characters");
@@ -146,7 +146,7 @@ async fn an_address_that_a_hook_changed_is_checked_again() {
     };
     test.before(patch("nonsense"));
     let refused = register(&test, "ann@example.com", "password").await.expect_err("no address");
-    assert_eq!(refused.kind(), Kind::Invalid);
+    assert_eq!(refused.kind(), Kind::Unprocessable);
     test.before(patch("Bob@Example.com"));
     let user = test.user("ann@example.com").await;
     assert_eq!(user.email, "bob@example.com");

@@ -12,8 +12,9 @@ use crate::sql::{Connection, Sql};
 use crate::testing::TestDatabase;
 use crate::write::Write;
 use crate::{
-    NewEvent, PageStart, RecordQuery, Scope, StoreError, call_log, collection, creation, delivery,
-    event, migration, record, setting, store, token, transaction, user, value,
+    NewEvent, PageStart, RecordQuery, Scope, StoreError, application_token, call_log, collection,
+    creation, delivery, event, migration, password_change, record, session, setting, store, token,
+    transaction, user, user_admin, value,
 };
 
 macro_rules! statements {
@@ -23,6 +24,14 @@ macro_rules! statements {
 }
 
 const STATEMENTS: &[(&str, Sql)] = statements![
+    application_token::COUNT_APPLICATION_TOKENS,
+    application_token::INSERT_APPLICATION_TOKEN,
+    application_token::APPLICATION_TOKENS,
+    application_token::APPLICATION_TOKEN_BY_ID,
+    application_token::APPLICATION_TOKEN_BY_HASH,
+    application_token::UPDATE_APPLICATION_TOKEN,
+    application_token::USE_APPLICATION_TOKEN,
+    application_token::DELETE_APPLICATION_TOKEN,
     call_log::START_CALL,
     call_log::FINISH_CALL,
     call_log::RUNNING_CALLS,
@@ -54,9 +63,19 @@ const STATEMENTS: &[(&str, Sql)] = statements![
     event::READ_EVENT,
     event::CLEAN_UP_EVENTS,
     migration::HAS_STEPS,
+    password_change::CHANGE_PASSWORD,
+    password_change::SET_PASSWORD,
+    password_change::REVOKE_OTHERS,
+    password_change::COUNT_RESETS,
+    password_change::INSERT_RESET,
+    password_change::RESET_BY_HASH,
+    password_change::TAKE_RESET,
+    password_change::DELETE_RESETS_OF_USER,
+    password_change::CLEAN_UP_RESETS,
     record::RECORD_BY_ID,
     record::UPDATE_RECORD,
     record::DELETE_RECORD,
+    session::REVOKE_LOGIN,
     setting::SETTINGS_VERSION,
     setting::RAISE_VERSION,
     setting::SETTINGS,
@@ -79,6 +98,12 @@ const STATEMENTS: &[(&str, Sql)] = statements![
     user::INSERT_USER,
     user::USER_BY_ID,
     user::USER_BY_EMAIL,
+    user_admin::USERS,
+    user_admin::COUNT_USERS,
+    user_admin::ANY_USER,
+    user_admin::ADMINS,
+    user_admin::UPDATE_USER,
+    user_admin::DELETE_USER,
     value::VALUE,
     value::REPLACE_VALUE,
     value::INSERT_VALUE,
