@@ -9,6 +9,7 @@ mod functions;
 mod hooks;
 mod http;
 mod kills;
+mod mirror;
 mod postgres;
 mod stock_clients;
 mod unruly;
