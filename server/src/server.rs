@@ -211,6 +211,10 @@ impl Base {
         let log = tinybase_core::event_log(store.clone());
         let hooks = Hooks::new(supervisor.clone(), log, config.extensions.hooks);
         let core = Core::new(config.core.clone(), store.clone(), Arc::new(hooks.clone()));
+        if let Err(error) = core.repair_collections().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the collections are not in order");
+        }
         Ok(Self { store, host, wire: bound, supervisor, hooks, core })
     }
 }

@@ -2,6 +2,7 @@
 
 mod application_tokens;
 mod auth;
+mod collections;
 mod openapi;
 mod portal;
 mod rate_limits;

@@ -1,4 +1,9 @@
-//! Collections: creating, showing, changing and deleting them.
+//! Collections: creating and showing them. How they are changed and deleted is in the modules below.
+
+mod change;
+mod definition;
+mod removal;
+mod status;
 
 use serde_json::Value;
 use thiserror::Error;
@@ -6,12 +11,18 @@ use tinybase_model::{
     Cause, Collection, CollectionId, CollectionName, FieldViolation, Identity,
     InvalidCollectionName, JsonBytes,
 };
-use tinybase_store::{CollectionCreated, StoreError, StoredCollection, Written, now};
+use tinybase_store::{CollectionWritten, ListError, StoreError, now};
 
+pub use self::change::{ChangeProblem, ChangeReport, RemovedField};
+pub(crate) use self::definition::Definition;
+pub use self::status::{
+    CollectionStatus, CollectionSummary, CollectionsStatus, Health, IndexStatus, ReferenceStatus,
+};
 use crate::Core;
-use crate::access::{AccessDenied, AccessRules, Actor, Operation, authorize, authorize_admin};
+use crate::access::{AccessDenied, Actor, Operation, authorize, authorize_admin};
 use crate::problem::{Kind, Problem};
-use crate::schema::{Schema, violation};
+use crate::relations::{USERS, targets};
+use crate::schema::violation;
 use crate::shelf::Shelved;
 
 /// A collection to be created.
@@ -38,6 +49,21 @@ pub struct CollectionChange {
     pub options: Option<Value>,
 }
 
+impl CollectionChange {
+    /// Makes the change, which is then to be checked.
+    fn apply(self, collection: &mut Collection) {
+        if let Some(label) = self.label {
+            collection.label = label;
+        }
+        if let Some(schema) = self.schema {
+            collection.schema = JsonBytes::from(&schema);
+        }
+        if let Some(options) = self.options {
+            collection.options = JsonBytes::from(&options);
+        }
+    }
+}
+
 /// Why something about collections wasn't done.
 #[derive(Debug, Clone, Error)]
 pub enum CollectionError {
@@ -53,6 +79,19 @@ pub enum CollectionError {
     /// Label, schema or options are wrong.
     #[error("Invalid schema: {}", crate::collection::summary(.0))]
     Invalid(Vec<FieldViolation>),
+    /// Records that are there don't fit the change.
+    #[error("The change would break records that are there: {}", .0.summary())]
+    Breaks(Box<ChangeReport>),
+    /// Another collection refers to it.
+    #[error("Collection '{name}' can't be deleted: the field '{field}' of '{by}' refers to it")]
+    Referenced {
+        /// The collection.
+        name: String,
+        /// The other one.
+        by: String,
+        /// Its field.
+        field: String,
+    },
     /// Somebody else changed it at the same time.
     #[error("Collection '{0}' was changed by somebody else; try again")]
     Changed(String),
@@ -70,7 +109,7 @@ impl Problem for CollectionError {
             Self::NotFound(_) => Kind::NotFound,
             // The documented status of a taken name is 400.
             Self::Name(_) | Self::Taken(_) | Self::Invalid(_) => Kind::Invalid,
-            Self::Changed(_) => Kind::Conflict,
+            Self::Breaks(_) | Self::Referenced { .. } | Self::Changed(_) => Kind::Conflict,
             Self::Denied(denied) => denied.kind(),
             Self::Store(error) => error.kind(),
         }
@@ -79,12 +118,26 @@ impl Problem for CollectionError {
     fn violations(&self) -> &[FieldViolation] {
         match self {
             Self::Invalid(violations) => violations,
+            Self::Breaks(report) => &report.violations,
             Self::NotFound(_)
             | Self::Name(_)
             | Self::Taken(_)
+            | Self::Referenced { .. }
             | Self::Changed(_)
             | Self::Denied(_)
             | Self::Store(_) => &[],
+        }
+    }
+}
+
+impl CollectionError {
+    /// A list that is put together here has only fields that exist.
+    fn list(error: ListError) -> Self {
+        match error {
+            ListError::Store(error) => Self::Store(error),
+            ListError::Field(_) | ListError::Value { .. } => {
+                Self::Invalid(vec![violation("/schema", &error.to_string())])
+            }
         }
     }
 }
@@ -130,73 +183,86 @@ impl Collections<'_> {
         cause: &Cause,
         new: NewCollection,
     ) -> Result<Collection, CollectionError> {
+        let (collection, definition) = self.check_new(cause, new).await?;
+        let name = collection.name.to_string();
+        let write = definition.write(collection.clone());
+        match self.core.inner.store.create_collection(write).await? {
+            CollectionWritten::Done => {
+                self.forget_targets(&definition);
+                // Somebody may have looked for it before it was there.
+                self.core.inner.shelf.forget(&name);
+                Ok(collection)
+            }
+            CollectionWritten::NameTaken => Err(CollectionError::Taken(name)),
+            CollectionWritten::Stale
+            | CollectionWritten::NoTarget(_)
+            | CollectionWritten::Duplicates(_) => Err(CollectionError::Changed(name)),
+        }
+    }
+
+    /// Checks a collection that could be created; administrators only.
+    pub async fn try_create(
+        &self,
+        cause: &Cause,
+        new: NewCollection,
+    ) -> Result<Collection, CollectionError> {
+        let (collection, _) = self.check_new(cause, new).await?;
+        match self.core.inner.store.collection(collection.name.as_str()).await? {
+            Some(_) => Err(CollectionError::Taken(collection.name.to_string())),
+            None => Ok(collection),
+        }
+    }
+
+    async fn check_new(
+        &self,
+        cause: &Cause,
+        new: NewCollection,
+    ) -> Result<(Collection, Definition), CollectionError> {
         authorize_admin(&cause.identity)?;
         let name: CollectionName = new.name.parse()?;
         let options = new.options.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-        check(&new.label, &new.schema, &options)?;
         let at = now();
         let collection = Collection {
             id: CollectionId::generate(),
-            name: name.clone(),
+            name,
             label: new.label,
             schema: JsonBytes::from(&new.schema),
             options: JsonBytes::from(&options),
             created_at: at,
             updated_at: at,
         };
-        match self.core.inner.store.create_collection(collection.clone()).await? {
-            CollectionCreated::Done => Ok(collection),
-            CollectionCreated::NameTaken => Err(CollectionError::Taken(name.to_string())),
-        }
+        let definition = Definition::of(&collection)?;
+        self.check_targets(&definition, &collection.name).await?;
+        Ok((collection, definition))
     }
 
-    /// Changes a collection; administrators only. Records aren't checked again until they change.
-    pub async fn update(
+    /// Whether the collections are there that a definition refers to.
+    async fn check_targets(
         &self,
-        cause: &Cause,
-        name: &str,
-        change: CollectionChange,
-    ) -> Result<Collection, CollectionError> {
-        authorize_admin(&cause.identity)?;
-        let inner = &self.core.inner;
-        for _ in 0..TRIES_MAX {
-            let stored = inner.store.collection(name).await?;
-            let Some(StoredCollection { mut collection, version }) = stored else {
-                return Err(CollectionError::NotFound(name.to_owned()));
-            };
-            if let Some(label) = &change.label {
-                collection.label.clone_from(label);
+        definition: &Definition,
+        own: &CollectionName,
+    ) -> Result<(), CollectionError> {
+        let mut violations = Vec::new();
+        for (index, field) in definition.schema.fields().iter().enumerate() {
+            let Some(reference) = field.reference() else { continue };
+            let target = reference.collection.as_str();
+            if target == USERS || target == own.as_str() {
+                continue;
             }
-            if let Some(schema) = &change.schema {
-                collection.schema = JsonBytes::from(schema);
-            }
-            if let Some(options) = &change.options {
-                collection.options = JsonBytes::from(options);
-            }
-            check_stored(&collection)?;
-            collection.updated_at = now();
-            let written = inner.store.update_collection(collection.clone(), version).await;
-            inner.shelf.forget(name);
-            match written? {
-                Written::Done => return Ok(collection),
-                Written::Stale => {}
+            if self.core.inner.store.collection(target).await?.is_none() {
+                let at = format!("/schema/fields/{index}/collection");
+                violations.push(violation(&at, &format!("names no collection: {target:?}")));
             }
         }
-        Err(CollectionError::Changed(name.to_owned()))
+        if violations.is_empty() { Ok(()) } else { Err(CollectionError::Invalid(violations)) }
     }
 
-    /// Deletes a collection with its records, each with its `record.delete` event, and tells how
-    /// many there were; administrators only. Before-hooks aren't asked.
-    pub async fn delete(&self, cause: &Cause, name: &str) -> Result<u64, CollectionError> {
-        authorize_admin(&cause.identity)?;
-        let inner = &self.core.inner;
-        let missing = || CollectionError::NotFound(name.to_owned());
-        let stored = inner.store.collection(name).await?.ok_or_else(missing)?;
-        let deleted = inner.store.delete_collection(stored.collection, cause.clone()).await;
-        inner.shelf.forget(name);
-        let records = deleted?.ok_or_else(missing)?;
-        inner.hooks.events_committed();
-        Ok(records)
+    /// Forgets the collections that a definition refers to: they have a new version now, so that
+    /// deletions of their records look at the references again.
+    fn forget_targets(self, definition: &Definition) {
+        for target in targets(&definition.schema) {
+            self.core.inner.shelf.forget(target.as_str());
+        }
     }
 }
 
@@ -225,22 +291,4 @@ fn is_visible(actor: Actor<'_>, shelved: &Shelved) -> bool {
     [Operation::List, Operation::Read, Operation::Create].into_iter().any(|operation| {
         authorize(actor, shelved.attempt(operation, actor.identity.user_id())).is_ok()
     })
-}
-
-fn check_stored(collection: &Collection) -> Result<(), CollectionError> {
-    let parse = |json: &JsonBytes| json.parse().unwrap_or(Value::Null);
-    check(&collection.label, &parse(&collection.schema), &parse(&collection.options))
-}
-
-fn check(label: &str, schema: &Value, options: &Value) -> Result<(), CollectionError> {
-    let mut violations = Vec::new();
-    if label.is_empty() || label.chars().count() > 200 {
-        violations.push(violation("/label", "must have 1 to 200 characters"));
-    }
-    if !options.is_object() {
-        violations.push(violation("/options", "must be an object"));
-    }
-    violations.extend(Schema::parse(schema).err().unwrap_or_default());
-    violations.extend(AccessRules::from_options(options).err().unwrap_or_default());
-    if violations.is_empty() { Ok(()) } else { Err(CollectionError::Invalid(violations)) }
 }

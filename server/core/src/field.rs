@@ -10,7 +10,8 @@ use tinybase_model::FieldViolation;
 
 pub(crate) use self::at::At;
 pub(crate) use self::bounds::Bounds;
-pub(crate) use self::shape::{FieldType, OnDelete, Reference, Shape, check_all};
+pub(crate) use self::definition::INDEXED_LENGTH_MAX;
+pub(crate) use self::shape::{FieldType, Reference, Shape, check_all};
 use crate::field_type::Scalar;
 
 /// A field of a schema, or a property of an object in one.
@@ -32,21 +33,12 @@ pub(crate) enum Trait {
     Index,
     /// Only administrators see it.
     Hidden,
-    /// Clients can't set it; hooks, extensions and administrators can.
-    ReadOnly,
-    /// It keeps the value that it got at first.
-    Immutable,
 }
 
 impl Trait {
     /// All of them, with their keys in a definition.
-    pub(crate) const ALL: [(&'static str, Self); 5] = [
-        ("unique", Self::Unique),
-        ("index", Self::Index),
-        ("hidden", Self::Hidden),
-        ("read_only", Self::ReadOnly),
-        ("immutable", Self::Immutable),
-    ];
+    pub(crate) const ALL: [(&'static str, Self); 3] =
+        [("unique", Self::Unique), ("index", Self::Index), ("hidden", Self::Hidden)];
 }
 
 impl Field {
@@ -61,7 +53,6 @@ impl Field {
     }
 
     /// Whether the database keeps an index over it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "indexes come with the next change"))]
     pub(crate) fn is_indexed(&self) -> bool {
         self.is(Trait::Unique) || self.is(Trait::Index) || self.reference().is_some()
     }
@@ -80,6 +71,19 @@ impl Field {
             FieldType::Scalar(scalar) => Some(*scalar),
             FieldType::Reference(_) => Some(Scalar::Id),
             FieldType::List(_) | FieldType::Object(_) => None,
+        }
+    }
+
+    /// The longest text that it takes, if it takes texts.
+    pub(crate) fn text_length_max(&self) -> Option<usize> {
+        match &self.shape.kind {
+            FieldType::Scalar(Scalar::Text) => {
+                Some(self.shape.bounds.length.max.unwrap_or(usize::MAX))
+            }
+            FieldType::Scalar(_)
+            | FieldType::Reference(_)
+            | FieldType::List(_)
+            | FieldType::Object(_) => None,
         }
     }
 

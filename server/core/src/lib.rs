@@ -26,6 +26,7 @@ mod post;
 mod problem;
 mod record;
 mod record_change;
+mod relations;
 mod schema;
 mod settings;
 mod settings_change;
@@ -45,7 +46,11 @@ pub use application_token::{
     ApplicationChange, ApplicationTokenError, ApplicationTokens, CreatedApplication, NewApplication,
 };
 pub use capability::{Capabilities, MissingCapability};
-pub use collection::{CollectionChange, CollectionError, Collections, NewCollection};
+pub use collection::{
+    ChangeProblem, ChangeReport, CollectionChange, CollectionError, CollectionStatus,
+    CollectionSummary, Collections, CollectionsStatus, Health, IndexStatus, NewCollection,
+    ReferenceStatus, RemovedField,
+};
 pub use event_log::event_log;
 pub use extension_admin::{ExtensionAdmin, ExtensionError, HookInfo, InstalledExtension};
 pub use function::{

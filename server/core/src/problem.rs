@@ -1,7 +1,7 @@
 //! What every error of this crate tells the API: which kind it is and what is wrong with which field.
 
 use tinybase_model::{ExtensionName, FieldViolation};
-use tinybase_store::StoreError;
+use tinybase_store::{Refusal, StoreError};
 
 use crate::hook_engine::HookRefusal;
 
@@ -68,7 +68,11 @@ impl Problem for StoreError {
             | Self::Write { .. }
             | Self::Commit { .. }
             | Self::Unknown { .. } => Kind::Unavailable,
-            Self::Unstorable { .. } => Kind::Invalid,
+            Self::Unstorable { .. }
+            | Self::Refused(Refusal::Duplicate(_) | Refusal::NoTarget(_)) => Kind::Invalid,
+            Self::Refused(Refusal::Referenced { .. } | Refusal::CascadeTooLarge(_)) => {
+                Kind::Conflict
+            }
             Self::Corrupt { .. } => Kind::Internal,
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
-use tinybase_model::{Cause, FieldViolation, Identity, Record, RecordId, SortKey};
+use tinybase_model::{Cause, CollectionName, FieldViolation, Identity, Record, RecordId, SortKey};
 use tinybase_store::{ListError, PageStart, RecordQuery, Scope, StoreError, StoredRecord};
 use utoipa::ToSchema;
 
@@ -60,6 +60,29 @@ pub enum RecordError {
     /// The data doesn't fit the schema.
     #[error("Validation error: {}", crate::collection::summary(.0))]
     Invalid(Vec<FieldViolation>),
+    /// Another record has the same values where only one may.
+    #[error("Field '{fields}' must be unique: another record has the same value")]
+    NotUnique {
+        /// The fields.
+        fields: String,
+        /// The same for each field.
+        violations: Vec<FieldViolation>,
+    },
+    /// Another record refers to it.
+    #[error(
+        "the record can't be deleted: the field '{field}' of a record of '{collection}' refers to it"
+    )]
+    Referenced {
+        /// The collection of the other record.
+        collection: CollectionName,
+        /// Its field.
+        field: String,
+    },
+    /// Too many records would go or change with it.
+    #[error(
+        "more than {0} records refer to it, directly or through others; delete some of them first"
+    )]
+    CascadeTooLarge(usize),
     /// The query can't be answered.
     #[error("{0}")]
     Query(String),
@@ -89,9 +112,9 @@ impl Problem for RecordError {
     fn kind(&self) -> Kind {
         match self {
             Self::NoCollection(_) | Self::NotFound(_) => Kind::NotFound,
-            Self::Invalid(_) | Self::Query(_) => Kind::Invalid,
+            Self::Invalid(_) | Self::NotUnique { .. } | Self::Query(_) => Kind::Invalid,
             Self::TooLarge { .. } => Kind::TooLarge,
-            Self::Changed => Kind::Conflict,
+            Self::Referenced { .. } | Self::CascadeTooLarge(_) | Self::Changed => Kind::Conflict,
             Self::Denied(denied) => denied.kind(),
             Self::Refused(refusal) => refusal.kind(),
             Self::Store(error) => error.kind(),
@@ -100,12 +123,14 @@ impl Problem for RecordError {
 
     fn violations(&self) -> &[FieldViolation] {
         match self {
-            Self::Invalid(violations) => violations,
+            Self::Invalid(violations) | Self::NotUnique { violations, .. } => violations,
             Self::Refused(refusal) => refusal.violations(),
             Self::NoCollection(_)
             | Self::NotFound(_)
             | Self::Query(_)
             | Self::TooLarge { .. }
+            | Self::Referenced { .. }
+            | Self::CascadeTooLarge(_)
             | Self::Changed
             | Self::Denied(_)
             | Self::Store(_) => &[],

@@ -6,7 +6,8 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tinybase_model::{
-    Collection, Event, FieldViolation, JsonBytes, Record, RecordEvent, RecordId, UserId,
+    Collection, Event, FieldViolation, JsonBytes, Record, RecordEvent, RecordId, ReferenceTarget,
+    UserId,
 };
 use tinybase_store::{NewEvent, RecordChange, RecordCreation, RecordDeletion, Written, now};
 
@@ -15,6 +16,7 @@ use crate::acting::Acting;
 use crate::collection::TRIES_MAX;
 use crate::hook_engine::{Approved, HookRefusal};
 use crate::record::RecordError;
+use crate::relations::refused;
 use crate::schema::{Schema, violation};
 use crate::{Committed, Core};
 
@@ -51,11 +53,13 @@ impl Core {
             let record = new_record(id, &shelved.collection, &draft);
             let event = Event::RecordCreate(draft);
             let creation = RecordCreation {
+                references: self.references(&shelved.schema, &record.data).await?,
                 event: NewEvent::new(&event, acting.cause, record.created_at),
                 collection_version: shelved.version,
                 record: record.clone(),
             };
-            match self.inner.store.create_record(creation).await? {
+            let created = self.inner.store.create_record(creation).await;
+            match created.map_err(|error| refused(&shelved, error))? {
                 Written::Done => {
                     self.inner.hooks.events_committed();
                     return Ok(Committed { value: record, failed_open });
@@ -103,6 +107,7 @@ impl Core {
                 version: found.version,
                 collection_version: found.shelved.version,
                 data: draft.data.clone(),
+                references: self.references(&found.shelved.schema, &draft.data).await?,
                 updated_at: found.record.updated_at,
                 event: NewEvent::new(
                     &Event::RecordUpdate(draft),
@@ -110,7 +115,8 @@ impl Core {
                     found.record.updated_at,
                 ),
             };
-            if self.inner.store.update_record(change).await? == Written::Done {
+            let written = self.inner.store.update_record(change).await;
+            if written.map_err(|error| refused(&found.shelved, error))? == Written::Done {
                 self.inner.hooks.events_committed();
                 return Ok(Committed { value: found.record, failed_open });
             }
@@ -135,9 +141,14 @@ impl Core {
                 id,
                 version: found.version,
                 collection_version: found.shelved.version,
+                cascade: self
+                    .relations()
+                    .await?
+                    .cascade(ReferenceTarget::Record(found.record.collection_id), acting.cause),
                 event: NewEvent::new(&Event::RecordDelete(draft), acting.cause, now()),
             };
-            if self.inner.store.delete_record(deletion).await? == Written::Done {
+            let written = self.inner.store.delete_record(deletion).await;
+            if written.map_err(|error| refused(&found.shelved, error))? == Written::Done {
                 self.inner.hooks.events_committed();
                 return Ok(Committed { value: (), failed_open });
             }

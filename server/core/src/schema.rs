@@ -54,7 +54,6 @@ impl Schema {
     }
 
     /// The fields, in their order.
-    #[expect(dead_code, reason = "indexes come with the next change")]
     pub(crate) fn fields(&self) -> &[Field] {
         &self.fields
     }

@@ -7,9 +7,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde_json::Value;
 use thiserror::Error;
 use tinybase_model::{Collection, FieldViolation, UserId};
-use tinybase_store::{Store, StoreError, StoredCollection};
+use tinybase_store::{FieldIndex, Store, StoreError, StoredCollection};
 
 use crate::access::{AccessRules, Attempt, Operation};
+use crate::collection::Definition;
+use crate::relations::Relations;
 use crate::schema::Schema;
 
 /// A collection with its schema and rules read.
@@ -19,6 +21,7 @@ pub(crate) struct Shelved {
     pub(crate) version: i64,
     pub(crate) schema: Schema,
     pub(crate) rules: AccessRules,
+    pub(crate) indexes: Vec<FieldIndex>,
 }
 
 /// The collections that were used. What is written rests on the version, so that an entry that is
@@ -26,6 +29,7 @@ pub(crate) struct Shelved {
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
     entries: RwLock<HashMap<String, Arc<Shelved>>>,
+    relations: RwLock<Option<Arc<Relations>>>,
     /// Grows when an entry is thrown away, so that what was read before isn't put back.
     epoch: AtomicU64,
 }
@@ -55,6 +59,22 @@ impl Shelf {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         self.epoch.fetch_add(1, Ordering::AcqRel);
         entries.remove(name);
+        *self.relations.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Who refers to whom.
+    pub(crate) async fn relations(&self, store: &Store) -> Result<Arc<Relations>, StoreError> {
+        let known = self.relations.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(relations) = known {
+            return Ok(relations);
+        }
+        let epoch = self.epoch.load(Ordering::Acquire);
+        let read = Arc::new(Relations::read(store).await?);
+        let mut relations = self.relations.write().unwrap_or_else(PoisonError::into_inner);
+        if self.epoch.load(Ordering::Acquire) == epoch {
+            *relations = Some(Arc::clone(&read));
+        }
+        Ok(read)
     }
 }
 
@@ -83,8 +103,9 @@ impl Shelved {
             collection.schema.parse().map_err(|error| corrupt(error.to_string()))?;
         let options: Value =
             collection.options.parse().map_err(|error| corrupt(error.to_string()))?;
-        let schema = Schema::parse(&schema).map_err(unfit)?;
-        let rules = AccessRules::from_options(&options).map_err(unfit)?;
-        Ok(Self { collection, version, schema, rules })
+        let definition = Definition::read(&schema, &options).map_err(unfit)?;
+        let indexes = definition.indexes(collection.id);
+        let Definition { schema, rules, .. } = definition;
+        Ok(Self { collection, version, schema, rules, indexes })
     }
 }

@@ -6,6 +6,7 @@ mod functions;
 mod hosts;
 mod passwords;
 mod records;
+mod relations;
 mod settings;
 mod users;
 

@@ -13,6 +13,7 @@ mod json;
 mod limits;
 mod name;
 mod record;
+mod reference;
 mod scope;
 mod status;
 
@@ -37,5 +38,6 @@ pub use name::{ExtensionName, InvalidName};
 pub use record::{
     Collection, CollectionName, Comparison, Condition, InvalidCollectionName, Record, SortKey, User,
 };
+pub use reference::{OnDelete, ReferenceTarget, Referrer};
 pub use scope::{Application, InvalidScope, Scope, Scopes, Target};
 pub use status::{CrashReport, ExtensionState, ExtensionStatus, LogLevel, LogLine, LogSource};

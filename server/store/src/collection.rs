@@ -1,13 +1,16 @@
-//! Collections.
+//! Collections: reading, creating and changing them. How they go is in `collection_removal`.
 
-use tinybase_model::{Cause, Collection, CollectionId, ExtensionName, JsonBytes};
+use std::fmt;
+use std::sync::Arc;
 
-use crate::creation::Written;
+use tinybase_model::{Collection, CollectionId, CollectionName, JsonBytes, Position};
+
 use crate::event::NewEvent;
+use crate::filter::{find_duplicates, set_indexes};
 use crate::sql::{Connection, Row, Sql, query};
-use crate::time::{micros, now, timestamp};
+use crate::time::{micros, timestamp};
 use crate::write::Write;
-use crate::{Store, StoreError};
+use crate::{Duplicates, FieldIndex, Store, StoreError};
 
 /// A collection with the version that writes are checked against.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,13 +21,62 @@ pub struct StoredCollection {
     pub version: i64,
 }
 
-/// Whether a collection was created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CollectionCreated {
+/// A collection with what hangs on it.
+#[derive(Debug, Clone)]
+pub struct CollectionWrite {
+    /// The collection.
+    pub collection: Collection,
+    /// The indexes that it is to have.
+    pub indexes: Vec<FieldIndex>,
+    /// The collections that it refers to. They get a new version, so that whoever is about to
+    /// delete a record of theirs looks again who refers to it.
+    pub targets: Vec<CollectionName>,
+}
+
+impl From<Collection> for CollectionWrite {
+    fn from(collection: Collection) -> Self {
+        Self { collection, indexes: Vec::new(), targets: Vec::new() }
+    }
+}
+
+/// A change of a collection that was read before.
+#[derive(Debug)]
+pub struct CollectionUpdate {
+    /// What it becomes.
+    pub write: CollectionWrite,
+    /// The version that was read.
+    pub version: i64,
+    /// How records are checked that were written meanwhile.
+    pub recheck: Option<Recheck>,
+}
+
+/// A check of the records that were written since others were read.
+pub struct Recheck {
+    /// The end of the event log before the records were read.
+    pub since: Position,
+    /// Whether data fits.
+    pub fits: Arc<dyn Fn(&JsonBytes) -> bool + Send + Sync>,
+}
+
+impl fmt::Debug for Recheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recheck").field("since", &self.since).finish_non_exhaustive()
+    }
+}
+
+/// Whether a collection was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CollectionWritten {
     /// It was.
     Done,
-    /// The name is taken, and nothing was written.
+    /// The name is taken.
     NameTaken,
+    /// It isn't any more what was read, or records that don't fit were written meanwhile.
+    Stale,
+    /// There is no such collection to refer to.
+    NoTarget(CollectionName),
+    /// Records have the same values where only one may.
+    Duplicates(Vec<Duplicates>),
 }
 
 pub(crate) const INSERT_COLLECTION: Sql = Sql::same(
@@ -36,13 +88,13 @@ pub(crate) const INSERT_COLLECTION: Sql = Sql::same(
 pub(crate) const COLLECTION_BY_NAME: Sql = Sql::same(
     "
     select id, name, label, schema, options, created_at, updated_at, version
-    from collections where name = $1",
+    from collections where name = $1 and deleted_name is null",
 );
 
 pub(crate) const COLLECTIONS: Sql = Sql::same(
     "
     select id, name, label, schema, options, created_at, updated_at, version
-    from collections order by name",
+    from collections where deleted_name is null order by name",
 );
 
 pub(crate) const UPDATE_COLLECTION: Sql = Sql::same(
@@ -52,43 +104,38 @@ pub(crate) const UPDATE_COLLECTION: Sql = Sql::same(
     where id = $1 and version = $2",
 );
 
-/// An event for each record, with ids made by the database: there may be very many.
-pub(crate) const LOG_DELETED_RECORDS: Sql = Sql::each(
-    "
-    insert into events
-        (event_id, kind, subject, order_key, payload, occurred_at, origin, depth, traceparent)
-    select lower(substr(random, 1, 8) || '-' || substr(random, 9, 4) || '-4' || substr(random, 14, 3)
-               || '-a' || substr(random, 18, 3) || '-' || substr(random, 21, 12)),
-           'record.delete', $2, id, json_object('owner_id', owner_id, 'data', json(data)), $3, $4,
-           $5, $6
-    from (select id, owner_id, data, hex(randomblob(16)) as random
-          from records where collection_id = $1 order by id)",
-    "
-    with gone as (
-        select id, owner_id, data, row_number() over (order by id) as number
-        from records where collection_id = $1
-    ), head as (
-        update event_head set position = position + (select count(*) from gone)
-        returning position - (select count(*) from gone) as position
-    )
-    insert into events (position, event_id, kind, subject, order_key, payload, occurred_at, origin,
-                        depth, traceparent)
-    select head.position + gone.number, gen_random_uuid()::text, 'record.delete', $2, gone.id,
-           jsonb_build_object('owner_id', gone.owner_id, 'data', gone.data)::text, $3, $4, $5, $6
-    from gone, head order by gone.number",
+/// Keeps another node from changing the collection or writing records of it until the commit.
+pub(crate) const LOCK_COLLECTION: Sql = Sql::each(
+    "select 1 from collections where id = $1 and version = $2",
+    "select 1::bigint from collections where id = $1 and version = $2 for update",
 );
 
-pub(crate) const DELETE_RECORDS: Sql = Sql::same("delete from records where collection_id = $1");
+pub(crate) const COLLECTION_EXISTS: Sql = Sql::each(
+    "select 1 from collections where name = $1 and deleted_name is null",
+    "select 1::bigint from collections where name = $1 and deleted_name is null for update",
+);
 
-pub(crate) const DELETE_COLLECTION: Sql = Sql::same("delete from collections where id = $1");
+pub(crate) const TOUCH_COLLECTION: Sql = Sql::same(
+    "update collections set version = version + 1 where name = $1 and deleted_name is null",
+);
+
+pub(crate) const CHANGED_RECORDS: Sql = Sql::same(
+    "
+    select cast(r.data as text) from records r
+    where r.collection_id = $3
+      and r.id in (select e.order_key from events e
+                   where e.position > $1 and e.subject = $2
+                     and e.kind in ('record.create', 'record.update'))
+    limit $4",
+);
 
 impl Store {
     /// Creates a collection unless its name is taken.
     pub async fn create_collection(
         &self,
-        collection: Collection,
-    ) -> Result<CollectionCreated, StoreError> {
-        self.write(Create(collection)).await
+        write: impl Into<CollectionWrite>,
+    ) -> Result<CollectionWritten, StoreError> {
+        self.write(Create(write.into())).await
     }
 
     /// A collection by name.
@@ -110,111 +157,157 @@ impl Store {
         rows.iter().map(decode).collect()
     }
 
-    /// Changes label, schema and options of a collection that still has the version.
+    /// Changes label, schema, options and indexes of a collection that still has the version.
     pub async fn update_collection(
         &self,
-        collection: Collection,
-        version: i64,
-    ) -> Result<Written, StoreError> {
-        self.write(Update { collection, version }).await
-    }
-
-    /// Deletes a collection with its records, logs a `record.delete` for each, and tells how many
-    /// there were; none if there was no collection.
-    pub async fn delete_collection(
-        &self,
-        collection: Collection,
-        cause: Cause,
-    ) -> Result<Option<u64>, StoreError> {
-        self.write(Delete { collection, cause }).await
+        update: CollectionUpdate,
+    ) -> Result<CollectionWritten, StoreError> {
+        self.write(update).await
     }
 }
 
-struct Create(Collection);
+struct Create(CollectionWrite);
 
 impl Write for Create {
-    type Output = CollectionCreated;
+    type Output = CollectionWritten;
 
     async fn apply(
         &self,
         connection: &mut Connection,
         _: &mut Vec<NewEvent>,
-    ) -> Result<CollectionCreated, StoreError> {
-        let inserted = query(INSERT_COLLECTION)
-            .bind(self.0.id.to_string())
-            .bind(self.0.name.as_str())
-            .bind(&self.0.label)
-            .bind(self.0.schema.text())
-            .bind(self.0.options.text())
-            .bind(micros(self.0.created_at))
-            .bind(micros(self.0.updated_at))
-            .execute(connection)
-            .await
-            .map_err(StoreError::write("a collection"))?;
-        match inserted {
-            0 => Ok(CollectionCreated::NameTaken),
-            _ => Ok(CollectionCreated::Done),
+    ) -> Result<CollectionWritten, StoreError> {
+        let CollectionWrite { collection, indexes, .. } = &self.0;
+        if let Some(missing) = self.0.missing_target(connection).await? {
+            return Ok(CollectionWritten::NoTarget(missing));
         }
-    }
-}
-
-struct Update {
-    collection: Collection,
-    version: i64,
-}
-
-impl Write for Update {
-    type Output = Written;
-
-    async fn apply(
-        &self,
-        connection: &mut Connection,
-        _: &mut Vec<NewEvent>,
-    ) -> Result<Written, StoreError> {
-        let updated = query(UPDATE_COLLECTION)
-            .bind(self.collection.id.to_string())
-            .bind(self.version)
-            .bind(&self.collection.label)
-            .bind(self.collection.schema.text())
-            .bind(self.collection.options.text())
-            .bind(micros(self.collection.updated_at))
-            .execute(connection)
+        let inserted = query(INSERT_COLLECTION)
+            .bind(collection.id.to_string())
+            .bind(collection.name.as_str())
+            .bind(&collection.label)
+            .bind(collection.schema.text())
+            .bind(collection.options.text())
+            .bind(micros(collection.created_at))
+            .bind(micros(collection.updated_at))
+            .execute(&mut *connection)
             .await
             .map_err(StoreError::write("a collection"))?;
-        Ok(if updated == 0 { Written::Stale } else { Written::Done })
+        if inserted == 0 {
+            return Ok(CollectionWritten::NameTaken);
+        }
+        set_indexes(connection, collection.id, indexes).await?;
+        self.0.touch_targets(connection).await?;
+        Ok(CollectionWritten::Done)
     }
 }
 
-struct Delete {
-    collection: Collection,
-    cause: Cause,
+impl CollectionWrite {
+    fn others(&self) -> impl Iterator<Item = &CollectionName> {
+        self.targets.iter().filter(|target| **target != self.collection.name)
+    }
+
+    async fn missing_target(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<Option<CollectionName>, StoreError> {
+        for target in self.others() {
+            let found = query(COLLECTION_EXISTS)
+                .bind(target.as_str())
+                .fetch_optional(&mut *connection)
+                .await
+                .map_err(StoreError::read("a collection"))?;
+            if found.is_none() {
+                return Ok(Some(target.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn touch_targets(&self, connection: &mut Connection) -> Result<(), StoreError> {
+        for target in self.others() {
+            query(TOUCH_COLLECTION)
+                .bind(target.as_str())
+                .execute(&mut *connection)
+                .await
+                .map_err(StoreError::write("a collection"))?;
+        }
+        Ok(())
+    }
 }
 
-impl Write for Delete {
-    type Output = Option<u64>;
+/// How many records are checked in the transaction; more are read again before it.
+const RECHECKED_MAX: u32 = 2000;
+
+impl Recheck {
+    async fn passes(
+        &self,
+        connection: &mut Connection,
+        collection: &Collection,
+    ) -> Result<bool, StoreError> {
+        let rows = query(CHANGED_RECORDS)
+            .bind(self.since.0)
+            .bind(collection.name.as_str())
+            .bind(collection.id.to_string())
+            .bind(RECHECKED_MAX + 1)
+            .fetch_all(connection)
+            .await
+            .map_err(StoreError::read("records"))?;
+        if rows.len() > RECHECKED_MAX as usize {
+            return Ok(false);
+        }
+        for row in &rows {
+            let data = json(row.text(0).map_err(StoreError::read("a record"))?)?;
+            if !(self.fits)(&data) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Write for CollectionUpdate {
+    type Output = CollectionWritten;
 
     async fn apply(
         &self,
         connection: &mut Connection,
         _: &mut Vec<NewEvent>,
-    ) -> Result<Option<u64>, StoreError> {
-        let id = self.collection.id.to_string();
-        let fault = StoreError::write("a collection");
-        let run = async {
-            query(LOG_DELETED_RECORDS)
-                .bind(&id)
-                .bind(self.collection.name.as_str())
-                .bind(micros(now()))
-                .bind(self.cause.origin.as_ref().map(ExtensionName::as_str))
-                .bind(self.cause.depth)
-                .bind(&self.cause.traceparent)
-                .execute(&mut *connection)
-                .await?;
-            let records = query(DELETE_RECORDS).bind(&id).execute(&mut *connection).await?;
-            let deleted = query(DELETE_COLLECTION).bind(&id).execute(connection).await?;
-            Ok((deleted > 0).then_some(records))
-        };
-        run.await.map_err(fault)
+    ) -> Result<CollectionWritten, StoreError> {
+        let CollectionWrite { collection, indexes, .. } = &self.write;
+        let id = collection.id.to_string();
+        let locked = query(LOCK_COLLECTION)
+            .bind(&id)
+            .bind(self.version)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(StoreError::read("a collection"))?;
+        if locked.is_none() {
+            return Ok(CollectionWritten::Stale);
+        }
+        if let Some(recheck) = &self.recheck
+            && !recheck.passes(connection, collection).await?
+        {
+            return Ok(CollectionWritten::Stale);
+        }
+        if let Some(missing) = self.write.missing_target(connection).await? {
+            return Ok(CollectionWritten::NoTarget(missing));
+        }
+        let duplicates = find_duplicates(connection, collection.id, indexes).await?;
+        if !duplicates.is_empty() {
+            return Ok(CollectionWritten::Duplicates(duplicates));
+        }
+        query(UPDATE_COLLECTION)
+            .bind(&id)
+            .bind(self.version)
+            .bind(&collection.label)
+            .bind(collection.schema.text())
+            .bind(collection.options.text())
+            .bind(micros(collection.updated_at))
+            .execute(&mut *connection)
+            .await
+            .map_err(StoreError::write("a collection"))?;
+        set_indexes(connection, collection.id, indexes).await?;
+        self.write.touch_targets(connection).await?;
+        Ok(CollectionWritten::Done)
     }
 }
 

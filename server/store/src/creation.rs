@@ -8,6 +8,7 @@ use tinybase_model::Record;
 use crate::StoreError;
 use crate::event::NewEvent;
 use crate::group::ends_attempt;
+use crate::reference::{Reference, check_references};
 use crate::sql::{Connection, Sql, query};
 use crate::time::micros;
 use crate::transaction::{RELEASE, SAVEPOINT, execute, undo};
@@ -20,6 +21,8 @@ pub struct RecordCreation {
     pub record: Record,
     /// The version of the collection that it was checked against.
     pub collection_version: i64,
+    /// What it refers to.
+    pub references: Vec<Reference>,
     /// The event that says so.
     pub event: NewEvent,
 }
@@ -37,6 +40,7 @@ pub enum Written {
 pub(crate) struct Creation {
     id: String,
     row: String,
+    references: Vec<Reference>,
     event: NewEvent,
     output: Result<Written, StoreError>,
     reply: Reply<Written>,
@@ -68,7 +72,14 @@ impl Creation {
             t: micros(record.created_at),
             d: serde_json::from_slice(record.data.bytes())?,
         })?;
-        Ok(Self { id, row, event: creation.event, output: Ok(Written::Stale), reply })
+        Ok(Self {
+            id,
+            row,
+            references: creation.references,
+            event: creation.event,
+            output: Ok(Written::Stale),
+            reply,
+        })
     }
 
     /// Forgets an attempt that was undone.
@@ -177,11 +188,13 @@ async fn create_chunk(
     let found: HashSet<String> = if all {
         HashSet::new()
     } else {
-        let found = query(FIND_RECORDS).bind(&rows).fetch_all(connection).await;
+        let found = query(FIND_RECORDS).bind(&rows).fetch_all(&mut *connection).await;
         let found = found.map_err(fault())?;
         let ids = found.iter().map(|row| row.text(0).map(str::to_owned));
         ids.collect::<Result<_, _>>().map_err(fault())?
     };
+    let references = chunk.iter().flat_map(|creation| &creation.references);
+    check_references(connection, references).await?;
     for creation in chunk {
         if all || found.contains(&creation.id) {
             creation.output = Ok(Written::Done);

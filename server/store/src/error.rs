@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use thiserror::Error;
+use tinybase_model::CollectionName;
 
 /// A fault of the database. Refusals, such as a name that is taken, are not faults: the functions
 /// that can meet them return them as values.
@@ -63,6 +64,9 @@ pub enum StoreError {
         #[source]
         source: Arc<sqlx::Error>,
     },
+    /// The write would have broken what the database keeps, and nothing of it is there.
+    #[error("{0}")]
+    Refused(Refusal),
     /// A row holds what the server never writes.
     #[error("the database holds a broken value in {what}")]
     Corrupt {
@@ -72,6 +76,39 @@ pub enum StoreError {
         #[source]
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
+}
+
+/// What a write would have broken.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// Another record has the same values in the fields of this unique index.
+    #[error("the unique index {0} has these values already")]
+    Duplicate(String),
+    /// This field refers to nothing that is there.
+    #[error("the field {0} refers to nothing that is there")]
+    NoTarget(String),
+    /// It is referred to and may not go.
+    #[error("the field {field} of {collection} refers to it")]
+    Referenced {
+        /// The collection that refers to it.
+        collection: CollectionName,
+        /// Its field.
+        field: String,
+    },
+    /// More records than this would have gone or changed with it.
+    #[error("more than {0} records refer to it")]
+    CascadeTooLarge(usize),
+}
+
+/// The unique index over fields of a collection that an error is about.
+fn duplicate(error: &sqlx::Error) -> Option<String> {
+    let error = error.as_database_error().filter(|error| error.is_unique_violation())?;
+    let name = match error.constraint() {
+        Some(name) => name,
+        // SQLite: UNIQUE constraint failed: index 'name'
+        None => error.message().split_once("index '")?.1.strip_suffix('\'')?,
+    };
+    name.starts_with("f_").then(|| name.to_owned())
 }
 
 /// What a database's error means for whoever tries again.
@@ -103,10 +140,11 @@ impl StoreError {
     }
 
     pub(crate) fn write(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| match fault(&source) {
-            Fault::Lost => Self::Unreachable { source: Arc::new(source) },
-            Fault::Value => Self::Unstorable { what, source: Arc::new(source) },
-            Fault::Collided | Fault::Blocked | Fault::Aborted | Fault::Other => {
+        move |source| match (fault(&source), duplicate(&source)) {
+            (_, Some(index)) => Self::Refused(Refusal::Duplicate(index)),
+            (Fault::Lost, None) => Self::Unreachable { source: Arc::new(source) },
+            (Fault::Value, None) => Self::Unstorable { what, source: Arc::new(source) },
+            (Fault::Collided | Fault::Blocked | Fault::Aborted | Fault::Other, None) => {
                 Self::Write { what, source: Arc::new(source) }
             }
         }
@@ -142,9 +180,11 @@ impl StoreError {
             Self::Read { source, .. } | Self::Write { source, .. } | Self::Commit { source } => {
                 fault(source)
             }
-            Self::Overloaded | Self::Closed | Self::Unknown { .. } | Self::Corrupt { .. } => {
-                Fault::Other
-            }
+            Self::Overloaded
+            | Self::Closed
+            | Self::Unknown { .. }
+            | Self::Refused(_)
+            | Self::Corrupt { .. } => Fault::Other,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The texts come from this file; whatever a caller gives is bound, paths into the data included.
 
 mod field;
+mod field_index;
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, SqlSafeStr};
@@ -10,6 +11,10 @@ use thiserror::Error;
 use tinybase_model::{CollectionId, Comparison, Condition, Record, RecordId, SortKey, UserId};
 
 use self::field::{Field, FieldValue, bad_value};
+#[cfg(test)]
+pub(crate) use self::field_index::FIELD_INDEXES;
+pub use self::field_index::{Duplicates, FieldIndex};
+pub(crate) use self::field_index::{find_duplicates, referring, set_indexes};
 use crate::record::decode;
 use crate::sql::{self, Dialect, Query, query};
 use crate::{Store, StoreError};

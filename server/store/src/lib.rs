@@ -7,7 +7,9 @@
 mod application_token;
 mod call;
 mod call_log;
+mod cascade;
 mod collection;
+mod collection_removal;
 mod creation;
 mod database;
 mod delivery;
@@ -20,6 +22,7 @@ mod open;
 mod password_change;
 mod payload;
 mod record;
+mod reference;
 mod session;
 mod setting;
 mod sql;
@@ -42,16 +45,21 @@ pub use application_token::{ApplicationToken, ApplicationTokenChange, NewApplica
 pub use call::{
     CallCounts, CallPage, CallQuery, CallRecord, CallStatus, FinishedCall, StartedCall, Trigger,
 };
-pub use collection::{CollectionCreated, StoredCollection};
+pub use cascade::Cascade;
+pub use collection::{
+    CollectionUpdate, CollectionWrite, CollectionWritten, Recheck, StoredCollection,
+};
+pub use collection_removal::CondemnedCollection;
 pub use creation::{RecordCreation, Written};
 pub use database::{BadDatabaseUrl, DatabaseUrl};
-pub use error::StoreError;
+pub use error::{Refusal, StoreError};
 pub use event::NewEvent;
-pub use filter::{ListError, PageStart, RecordQuery, Scope};
+pub use filter::{Duplicates, FieldIndex, ListError, PageStart, RecordQuery, Scope};
 pub use migration::{MigrationError, SchemaStep};
 pub use open::OpenError;
 pub use password_change::{NewReset, PasswordChange, PasswordChanged, PasswordReset};
 pub use record::{RecordChange, RecordDeletion, StoredRecord};
+pub use reference::Reference;
 pub use setting::{SettingsChange, StoredSetting};
 pub use store::{Store, StoreOptions, WriterStatistics};
 pub use subscription::{DeadLetter, Parked, Subscriber, Subscription};

@@ -3,9 +3,11 @@
 use jiff::Timestamp;
 use tinybase_model::{JsonBytes, Record, RecordId};
 
+use crate::cascade::Cascade;
 use crate::collection::json;
 use crate::creation::Written;
 use crate::event::NewEvent;
+use crate::reference::{Reference, check_references};
 use crate::sql::{Connection, Row, Sql, query};
 use crate::time::{micros, timestamp};
 use crate::write::Write;
@@ -31,6 +33,8 @@ pub struct RecordChange {
     pub collection_version: i64,
     /// All the new data.
     pub data: JsonBytes,
+    /// What it refers to.
+    pub references: Vec<Reference>,
     /// When.
     pub updated_at: Timestamp,
     /// The event that says so.
@@ -46,6 +50,8 @@ pub struct RecordDeletion {
     pub version: i64,
     /// The version of the collection whose rules were checked.
     pub collection_version: i64,
+    /// Who refers to it; none if nobody can.
+    pub cascade: Option<Cascade>,
     /// The event that says so.
     pub event: NewEvent,
 }
@@ -54,7 +60,8 @@ pub(crate) const RECORD_BY_ID: Sql = Sql::same(
     "
     select r.id, r.collection_id, c.name, r.owner_id, cast(r.data as text), r.created_at,
            r.updated_at, r.version
-    from records r join collections c on c.id = r.collection_id where r.id = $1",
+    from records r join collections c on c.id = r.collection_id
+    where r.id = $1 and c.deleted_name is null",
 );
 
 pub(crate) const UPDATE_RECORD: Sql = Sql::each(
@@ -121,9 +128,10 @@ impl Write for RecordChange {
             .bind(self.collection_version)
             .bind(self.data.text())
             .bind(micros(self.updated_at))
-            .execute(connection)
+            .execute(&mut *connection)
             .await
             .map_err(StoreError::write("a record"))?;
+        check_references(connection, self.references.iter()).await?;
         Ok(logged(updated, &self.event, events))
     }
 }
@@ -136,14 +144,23 @@ impl Write for RecordDeletion {
         connection: &mut Connection,
         events: &mut Vec<NewEvent>,
     ) -> Result<Written, StoreError> {
+        if let Some(cascade) = &self.cascade
+            && !cascade.is_current(connection).await?
+        {
+            return Ok(Written::Stale);
+        }
         let deleted = query(DELETE_RECORD)
             .bind(self.id.to_string())
             .bind(self.version)
             .bind(self.collection_version)
-            .execute(connection)
+            .execute(&mut *connection)
             .await
             .map_err(StoreError::write("a record"))?;
-        Ok(logged(deleted, &self.event, events))
+        let written = logged(deleted, &self.event, events);
+        if let (Written::Done, Some(cascade)) = (written, &self.cascade) {
+            cascade.follow(connection, events, self.id.to_string()).await?;
+        }
+        Ok(written)
     }
 }
 

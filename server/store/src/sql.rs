@@ -8,7 +8,7 @@ mod query;
 mod row;
 mod value;
 
-pub(crate) use self::connection::{Connection, Readers, Target};
+pub(crate) use self::connection::{Connection, Readers, Source, Target};
 pub(crate) use self::query::{Query, query};
 pub(crate) use self::row::Row;
 pub(crate) use self::value::Value;

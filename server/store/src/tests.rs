@@ -14,7 +14,7 @@ use tinybase_model::{
 
 use crate::testing::TestDatabase;
 use crate::{
-    CollectionCreated, NewEvent, NewUser, PasswordHash, RecordCreation, Store, StoreOptions,
+    CollectionWritten, NewEvent, NewUser, PasswordHash, RecordCreation, Store, StoreOptions,
     UserCreated, now,
 };
 
@@ -46,7 +46,7 @@ impl TestStore {
             updated_at: now(),
         };
         let created = self.store.create_collection(collection.clone()).await.expect("a write");
-        assert_eq!(created, CollectionCreated::Done);
+        assert_eq!(created, CollectionWritten::Done);
         collection
     }
 
@@ -109,5 +109,10 @@ fn creation(collection: &Collection, owner: Option<UserId>, data: &Value) -> Rec
         old_data: None,
         version: 1,
     });
-    RecordCreation { record, collection_version: 1, event: NewEvent::new(&event, &cause(), at) }
+    RecordCreation {
+        record,
+        collection_version: 1,
+        references: Vec::new(),
+        event: NewEvent::new(&event, &cause(), at),
+    }
 }

@@ -2,14 +2,14 @@
 
 use regex::Regex;
 use serde_json::{Map, Value};
-use tinybase_model::FieldViolation;
+use tinybase_model::{FieldViolation, OnDelete};
 
 use super::bounds::{FORMATS, Format, Range};
-use super::{At, Bounds, Field, FieldType, OnDelete, Reference, Shape, Trait};
+use super::{At, Bounds, Field, FieldType, Reference, Shape, Trait};
 use crate::field_type::{Scalar, UnknownType, Word};
 
 /// What the definition of a field may say.
-const FIELD_KEYS: [&str; 23] = [
+const FIELD_KEYS: [&str; 21] = [
     "name",
     "type",
     "required",
@@ -29,8 +29,6 @@ const FIELD_KEYS: [&str; 23] = [
     "unique",
     "index",
     "hidden",
-    "read_only",
-    "immutable",
     "collection",
     "on_delete",
 ];
@@ -41,7 +39,7 @@ const DEPTH_MAX: usize = 8;
 const PROPERTIES_MAX: usize = 200;
 const ENUM_MAX: usize = 1000;
 /// The longest text that a field with an index takes: `PostgreSQL` can't index longer ones.
-const INDEXED_LENGTH_MAX: usize = 512;
+pub(crate) const INDEXED_LENGTH_MAX: usize = 512;
 
 /// Where a definition stands, which decides what it may say.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
 //! The shape of a value: its type with all that is inside it, and its bounds.
 
 use serde_json::{Map, Value};
-use tinybase_model::FieldViolation;
+use tinybase_model::{FieldViolation, OnDelete};
 
 use super::{At, Bounds, Field};
 use crate::field_type::Scalar;
@@ -31,24 +31,6 @@ pub(crate) struct Reference {
     /// The collection's name, or `users`.
     pub(crate) collection: String,
     pub(crate) on_delete: OnDelete,
-}
-
-/// What becomes of a reference when its target is deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum OnDelete {
-    /// The target can't be deleted.
-    #[default]
-    Restrict,
-    /// The record that has the reference is deleted too.
-    Cascade,
-    /// The reference becomes null.
-    SetNull,
-}
-
-impl OnDelete {
-    /// All of them, with their words.
-    pub(crate) const ALL: [(&'static str, Self); 3] =
-        [("restrict", Self::Restrict), ("cascade", Self::Cascade), ("set_null", Self::SetNull)];
 }
 
 /// More mistakes of one value than anybody reads.

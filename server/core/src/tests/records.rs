@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tinybase_model::{Event, EventKind, Identity, JsonBytes, Record, RecordEvent, RecordId};
+use tinybase_store::CollectionUpdate;
 
 use super::{TestCore, caused_by, json_bytes, map, operator, rejected, user};
 use crate::{CollectionChange, CoreOptions, Kind, ListQuery, Problem, RecordError};
@@ -222,7 +223,12 @@ async fn a_schema_that_changes_between_check_and_write_is_the_one_that_counts() 
     let schema = json!({"fields": [{"name": "n", "type": "int", "max": 1},
                                    {"name": "more", "type": "int", "default": 9}]});
     stored.collection.schema = json_bytes(&schema);
-    let updated = test.store.update_collection(stored.collection, stored.version).await;
+    let update = CollectionUpdate {
+        write: stored.collection.into(),
+        version: stored.version,
+        recheck: None,
+    };
+    let updated = test.store.update_collection(update).await;
     updated.expect("a write");
     let refused = records.create(&operator(), "notes", map(json!({"n": 2}))).await;
     assert_eq!(refused.expect_err("the new maximum").kind(), Kind::Invalid);

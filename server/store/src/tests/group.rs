@@ -10,7 +10,8 @@ use crate::sql::{Connection, Dialect, Sql, query};
 use crate::testing::TestDatabase;
 use crate::write::Write;
 use crate::{
-    RecordChange, RecordDeletion, Store, StoreError, StoreOptions, UserCreated, Written, now,
+    CollectionUpdate, CollectionWritten, RecordChange, RecordDeletion, Store, StoreError,
+    StoreOptions, UserCreated, Written, now,
 };
 
 #[tokio::test]
@@ -135,14 +136,11 @@ async fn of_many_who_want_an_address_one_gets_it() {
 async fn a_record_checked_against_an_old_schema_is_not_created() {
     let test = TestStore::open().await;
     let notes = test.collection("notes").await;
-    assert_eq!(
-        test.store.update_collection(notes.clone(), 1).await.expect("a write"),
-        Written::Done
-    );
-    assert_eq!(
-        test.store.update_collection(notes.clone(), 1).await.expect("a write"),
-        Written::Stale
-    );
+    let update = || CollectionUpdate { write: notes.clone().into(), version: 1, recheck: None };
+    for expected in [CollectionWritten::Done, CollectionWritten::Stale] {
+        let written = test.store.update_collection(update()).await.expect("a write");
+        assert_eq!(written, expected);
+    }
     let mut fresh = creation(&notes, None, &json!({"n": 1}));
     fresh.collection_version = 2;
     let stale = creation(&notes, None, &json!({"n": 2}));
@@ -164,6 +162,7 @@ async fn of_two_changes_of_one_version_the_second_is_stale() {
         version: 1,
         collection_version: 1,
         data: data.into(),
+        references: Vec::new(),
         updated_at: now(),
         event: event.clone(),
     };
@@ -179,6 +178,7 @@ async fn of_two_changes_of_one_version_the_second_is_stale() {
         id: record.id,
         version,
         collection_version: 1,
+        cascade: None,
         event: event.clone(),
     };
     assert_eq!(test.store.delete_record(deletion(1)).await.expect("a write"), Written::Stale);
@@ -197,10 +197,18 @@ async fn deleting_a_collection_logs_each_record() {
     let two = test.record(&notes, None, &json!({"n": 2})).await;
     test.record(&kept, None, &json!({"n": 3})).await;
     let head = test.store.events_head().await.expect("a read");
-    let deleted = test.store.delete_collection(notes.clone(), cause()).await.expect("a write");
-    assert_eq!(deleted, Some(2));
-    let again = test.store.delete_collection(notes, cause()).await.expect("a write");
-    assert_eq!(again, None);
+    let condemned = test.store.condemn_collection(notes.id, 1).await.expect("a write");
+    assert_eq!(condemned, Written::Done);
+    assert!(test.store.record(one.id).await.expect("a read").is_none(), "nobody sees it");
+    let left = test.store.condemned_collections().await.expect("a read");
+    let [gone] = left.as_slice() else { panic!("{left:?}") };
+    assert_eq!((gone.id, &gone.name), (notes.id, &notes.name));
+    for expected in [1, 1, 0] {
+        let deleted = test.store.delete_records_of(gone.clone(), cause(), 1).await;
+        assert_eq!(deleted.expect("a write"), expected);
+    }
+    test.store.delete_condemned(notes.id).await.expect("a write");
+    assert!(test.store.condemned_collections().await.expect("a read").is_empty());
     let logged = test.store.events_after(head, 10).await.expect("events");
     assert_eq!(logged.len(), 2);
     assert_ne!(logged[0].id, logged[1].id);
