@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tinybase_tests::{Api, TestServer, wait_for};
+use tinybase_tests::{Api, TestServer, Zoo, wait_for};
 
 const PASSWORD: &str = "a long enough password";
 
@@ -119,6 +119,38 @@ async fn what_is_no_token_of_this_server_is_refused() -> Result<()> {
         assert_eq!(refreshed, expected, "{token}");
     }
     other.stop().await?;
+    server.stop().await
+}
+
+#[tokio::test]
+async fn an_extensions_tokens_are_refused_over_http_while_they_live() -> Result<()> {
+    let (folder, zoo) = (tempfile::tempdir()?, Zoo::new()?);
+    let out = folder.path().join("tokens");
+    let variables = [("ZOO_OUT", out.to_str().context("a path")?)];
+    let server = TestServer::start_with(&variables).await?;
+    server.install(&zoo.extension("teller", "good")?).await?;
+    let none = json!({});
+    let call = server.admin.post("/api/functions/teller_tell", &none);
+    let check = async {
+        let told = wait_for("the extension tells", Duration::from_secs(20), || async {
+            let told = std::fs::read_to_string(&out).ok()?;
+            (told.lines().count() == 2 && told.ends_with('\n')).then_some(told)
+        })
+        .await;
+        for token in told.lines() {
+            assert!(token.len() > 30, "{token}");
+            let api = server.api.with_token(token);
+            for path in ["/api/auth/me", "/api/collections", "/api/admin/users"] {
+                let found = status(&api, Method::GET, path, None).await?;
+                assert_eq!(found, 401, "(I10) {path} {token}");
+            }
+        }
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        ended = call => anyhow::bail!("the function ended: {ended:?}"),
+        checked = check => checked?,
+    }
     server.stop().await
 }
 

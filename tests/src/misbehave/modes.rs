@@ -75,11 +75,13 @@ fn first_frame() -> anyhow::Result<SessionRequest> {
         ..HookBinding::default()
     };
     let functions =
-        ["echo", "die", "sleep", "flood", "huge", "fault", "reject"].map(|name| FunctionBinding {
-            name: format!("{prefix}_{name}"),
-            auth: FunctionAuth::Public.into(),
-            input_schema: r#"{"type":"object","properties":{"n":{"type":"integer"}}}"#.into(),
-            ..FunctionBinding::default()
+        ["echo", "die", "sleep", "tell", "flood", "huge", "fault", "reject"].map(|name| {
+            FunctionBinding {
+                name: format!("{prefix}_{name}"),
+                auth: FunctionAuth::Public.into(),
+                input_schema: r#"{"type":"object","properties":{"n":{"type":"integer"}}}"#.into(),
+                ..FunctionBinding::default()
+            }
         });
     Ok(SessionRequest {
         hello: Some(Hello { extension, credit: Some(16), ..Hello::default() }),
@@ -119,6 +121,10 @@ async fn handle(invocation: Invocation) -> anyhow::Result<Outcome> {
             std::process::abort()
         }
         (Some(Body::Function(_)), Some("sleep")) => std::future::pending().await,
+        (Some(Body::Function(_)), Some("tell")) => {
+            tell(&invocation)?;
+            std::future::pending().await
+        }
         (Some(Body::Function(_)), Some("flood")) => {
             write_flood(8 << 20)?;
             Some(success(b"null".to_vec()))
@@ -170,6 +176,13 @@ fn note(invocation: &Invocation) -> anyhow::Result<()> {
     let line = format!("{} {} {}\n", invocation.event_id, record.record_id, invocation.attempt);
     file.write_all(line.as_bytes())?;
     Ok(())
+}
+
+/// Gives its secrets away: the token of the process and that of the invocation, in the file named in
+/// `ZOO_OUT`.
+fn tell(invocation: &Invocation) -> anyhow::Result<()> {
+    let (path, token) = (env::var("ZOO_OUT")?, env::var("TINYBASE_TOKEN")?);
+    Ok(std::fs::write(path, format!("{token}\n{}\n", invocation.token))?)
 }
 
 fn say_on_stderr(text: &str) -> anyhow::Result<()> {
