@@ -24,7 +24,7 @@ const TABLE: &str = "mirror";
 const RECORDS: &str = "/api/collections/orders/records";
 const WRITERS: usize = 4;
 /// A busy machine starts a JVM slowly.
-const START_MAX: Duration = Duration::from_mins(1);
+const START_MAX: Duration = Duration::from_mins(3);
 
 #[tokio::test]
 async fn the_mirror_is_the_collection_after_kill_9_of_extension_server_and_dynamodb() -> Result<()>

@@ -20,7 +20,7 @@ import pytest
 
 _CHECKOUT = Path(__file__).parents[3]
 _LOOPBACK = Path(__file__).with_name("dynamodb-local") / "Loopback.java"
-_START_SECONDS_MAX = 60
+_START_SECONDS_MAX = 180
 
 
 @contextmanager
