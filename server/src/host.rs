@@ -95,7 +95,9 @@ fn refused(problem: impl Problem) -> HostError {
         Kind::NotFound => HostError::NotFound(message),
         Kind::Invalid | Kind::Unprocessable => HostError::InvalidArgument(message),
         Kind::Unauthenticated | Kind::Forbidden => HostError::PermissionDenied(message),
-        Kind::Conflict | Kind::Rejected(_) => HostError::FailedPrecondition(message),
+        Kind::Conflict | Kind::PreconditionFailed | Kind::Rejected(_) => {
+            HostError::FailedPrecondition(message)
+        }
         Kind::TooLarge | Kind::Overloaded => HostError::ResourceExhausted(message),
         Kind::Unavailable => HostError::Unavailable(message),
         Kind::Internal => {

@@ -136,6 +136,9 @@ impl Server {
             let extensions: Arc<dyn ExtensionAdmin> = Arc::clone(&extensions) as _;
             tinybase_api::router(core.clone(), extensions, options)
         };
+        // With HTTP, so that the streams end before the connections are waited for.
+        let (stop, teller) = (work.http.stop.clone(), core.clone());
+        work.http.tasks.spawn(async move { teller.run_live(stop).await });
         let address = sockets.address;
         sockets.serve(&config, &mut work.http, [router(false), router(true)]);
         extensions.start_all().await;

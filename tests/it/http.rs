@@ -2,10 +2,15 @@
 
 mod application_tokens;
 mod auth;
+mod batch;
 mod collections;
+mod live;
 mod openapi;
 mod portal;
 mod rate_limits;
+mod records;
+mod records_query;
 mod settings;
+mod strict_json;
 mod system;
 mod users;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::middleware;
 use tinybase_core::{Core, ExtensionAdmin};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -11,10 +12,11 @@ use crate::client_address::TrustedProxies;
 use crate::layers;
 use crate::openapi::{self, Document};
 use crate::problem::{HttpProblem, Kind};
+use crate::query_names::{self, QueryNames};
 use crate::rate_limit::{self, RateLimits};
 use crate::{
-    application_tokens, auth, collections, extensions, functions, instance, passwords, portal,
-    records, settings, system, users,
+    application_tokens, auth, batch, collections, extensions, functions, instance, live, passwords,
+    portal, records, settings, system, users,
 };
 
 /// How the API is served.
@@ -59,15 +61,18 @@ impl FromRef<App> for Arc<dyn ExtensionAdmin> {
 pub fn router(core: Core, extensions: Arc<dyn ExtensionAdmin>, options: ApiOptions) -> Router {
     let limit = DefaultBodyLimit::max(options.body_bytes_max);
     let (routes, api) = routes(options.version).split_for_parts();
-    let document = Document::new(&openapi::finished(api));
+    let api = openapi::finished(api);
+    let names = QueryNames::of(&api);
+    let document = Document::new(&api);
     let app = App { core, extensions, options: Arc::new(options), document };
     let routes = routes
         .fallback(async || HttpProblem::new(Kind::NotFound, "There is nothing at this path"))
         .method_not_allowed_fallback(async || {
             HttpProblem::new(Kind::MethodNotAllowed, "This path doesn't have that method")
         })
+        .layer(middleware::from_fn_with_state(names, query_names::check))
         .layer(limit)
-        .layer(axum::middleware::from_fn_with_state(app.clone(), rate_limit::limit))
+        .layer(middleware::from_fn_with_state(app.clone(), rate_limit::limit))
         .with_state(app);
     layers::around(routes)
 }
@@ -86,6 +91,8 @@ fn routes(version: &str) -> OpenApiRouter<App> {
         .merge(portal::routes())
         .merge(collections::routes())
         .merge(records::routes())
+        .merge(batch::routes())
+        .merge(live::routes())
         .merge(functions::routes())
         .merge(extensions::routes())
         .merge(settings::routes())

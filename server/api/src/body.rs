@@ -1,15 +1,15 @@
 //! Reading bodies, queries and path segments, with problems that say what is wrong.
 
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
-use tinybase_model::{ExtensionName, FieldViolation};
+use tinybase_model::{ExtensionName, FieldViolation, JsonFaultAt, check_json};
 
 use crate::app::App;
 use crate::problem::{HttpProblem, Kind};
@@ -22,6 +22,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = HttpProblem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, HttpProblem> {
+        check_media_type(request.headers())?;
         let RawBody(bytes) = RawBody::from_request(request, app).await?;
         parse(&bytes).map(Self)
     }
@@ -33,8 +34,42 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// Reads JSON of a type.
+/// Lets through what says that it is JSON, and what says nothing.
+fn check_media_type(headers: &HeaderMap) -> Result<(), HttpProblem> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let text = value.to_str().unwrap_or_default();
+    let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = media_type == "application/json"
+        || media_type
+            .strip_prefix("application/")
+            .is_some_and(|subtype| subtype.ends_with("+json"));
+    if is_json {
+        return Ok(());
+    }
+    let detail = format!("The body has to be application/json, not {text:?}");
+    Err(HttpProblem::new(Kind::UnsupportedMediaType, detail))
+}
+
+/// The longest place that an answer names.
+const POINTER_MAX: usize = 500;
+
+/// What is wrong with JSON that doesn't survive being read and stored.
+fn unkept(found: JsonFaultAt) -> HttpProblem {
+    let JsonFaultAt { fault, mut pointer, offset } = found;
+    pointer.truncate(pointer.floor_char_boundary(POINTER_MAX));
+    if fault.is_malformed() {
+        let detail = format!("The body {fault}, at byte {offset}");
+        let errors = vec![FieldViolation { field: pointer, message: fault.to_string() }];
+        return HttpProblem::new(Kind::Malformed, detail).with_errors(errors);
+    }
+    let detail = format!("The body can't be kept as it is: {pointer} {fault}");
+    let errors = vec![FieldViolation { field: pointer, message: fault.to_string() }];
+    HttpProblem::new(Kind::Unprocessable, detail).with_errors(errors)
+}
+
+/// Reads JSON of a type, strictly: what the library would take and change is refused.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, HttpProblem> {
+    check_json(bytes).map_err(unkept)?;
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         Category::Data => {
             let message = error.to_string();
@@ -58,6 +93,11 @@ impl FromRequest<App> for RawBody {
     type Rejection = HttpProblem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, HttpProblem> {
+        if let Some(encoding) = encoding(request.headers()) {
+            let detail =
+                format!("Bodies are taken as they are, without content-encoding {encoding:?}");
+            return Err(HttpProblem::new(Kind::UnsupportedMediaType, detail));
+        }
         match Bytes::from_request(request, app).await {
             Ok(bytes) => Ok(Self(bytes)),
             Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_))) => {
@@ -72,6 +112,13 @@ impl FromRequest<App> for RawBody {
             }
         }
     }
+}
+
+/// How the body is encoded, if it is. Nothing is inflated: a small body could become a huge one.
+fn encoding(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::CONTENT_ENCODING)?;
+    let text = value.to_str().unwrap_or("?").trim();
+    (!text.eq_ignore_ascii_case("identity")).then_some(text)
 }
 
 /// A query of a type.
@@ -97,11 +144,24 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Segments<T> {
     type Rejection = HttpProblem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, HttpProblem> {
+        // What decodes to a path or to control characters names nothing, whatever the type.
+        let raw = RawPathParams::from_request_parts(parts, app).await.map_err(|rejection| {
+            HttpProblem::new(Kind::NotFound, format!("There is nothing here: {rejection}"))
+        })?;
+        if raw.iter().any(|(_, segment)| !is_name(segment)) {
+            return Err(HttpProblem::new(Kind::NotFound, "There is nothing at this path"));
+        }
         match Path::<T>::from_request_parts(parts, app).await {
             Ok(Path(value)) => Ok(Self(value)),
             Err(rejection) => Err(HttpProblem::new(Kind::Unprocessable, rejection.body_text())),
         }
     }
+}
+
+/// Whether a decoded segment can be the name of anything.
+fn is_name(segment: &str) -> bool {
+    !matches!(segment, "" | "." | "..")
+        && !segment.contains(|c: char| matches!(c, '/' | '\\') || c.is_control())
 }
 
 /// An answer beside which before-hooks could not be asked and let it pass.

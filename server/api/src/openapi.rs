@@ -18,7 +18,8 @@ use crate::app::App;
 
 use answers::Unprocessable;
 pub(crate) use answers::{
-    Conflict, Forbidden, Invalid, NotFound, Rejected, Unauthenticated, Unavailable,
+    Conflict, Forbidden, Invalid, NotFound, PreconditionFailed, Rejected, Unauthenticated,
+    Unavailable,
 };
 pub(crate) use document::{base, finished};
 

@@ -20,8 +20,10 @@ pub(crate) enum Kind {
     NotFound,
     MethodNotAllowed,
     Conflict,
+    PreconditionFailed,
     TooLarge,
     RateLimited,
+    UnsupportedMediaType,
     /// A before-hook refused, with its own status.
     Rejected(StatusCode),
     ConflictOfHooks,
@@ -46,6 +48,14 @@ impl Kind {
                 ("method-not-allowed", "Method not allowed", StatusCode::METHOD_NOT_ALLOWED)
             }
             Self::Conflict => ("conflict", "Conflict", StatusCode::CONFLICT),
+            Self::PreconditionFailed => {
+                ("precondition-failed", "It has changed", StatusCode::PRECONDITION_FAILED)
+            }
+            Self::UnsupportedMediaType => (
+                "unsupported-media-type",
+                "Unsupported media type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ),
             Self::TooLarge => ("too-large", "Too large", StatusCode::PAYLOAD_TOO_LARGE),
             Self::RateLimited => {
                 ("rate-limited", "Too many requests", StatusCode::TOO_MANY_REQUESTS)
@@ -112,6 +122,18 @@ impl HttpProblem {
         Self { errors, ..self }
     }
 
+    /// As a part of something: what is wrong is within this place.
+    pub(crate) fn within(mut self, place: &str) -> Self {
+        for error in &mut self.errors {
+            error.field.insert_str(0, place);
+        }
+        if self.errors.is_empty() {
+            let message = self.detail.clone();
+            self.errors.push(FieldViolation { field: place.to_owned(), message });
+        }
+        self
+    }
+
     /// Our own fault. The cause goes into the log, not to the client.
     pub(crate) fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error = %chain(cause), "a request failed");
@@ -148,8 +170,10 @@ impl HttpProblem {
             | Kind::NotFound
             | Kind::MethodNotAllowed
             | Kind::Conflict
+            | Kind::PreconditionFailed
             | Kind::TooLarge
             | Kind::RateLimited
+            | Kind::UnsupportedMediaType
             | Kind::Rejected(_)
             | Kind::ConflictOfHooks
             | Kind::Internal => {}
@@ -175,6 +199,7 @@ impl<E: Problem> From<E> for HttpProblem {
             tinybase_core::Kind::Unauthenticated => Kind::Unauthenticated,
             tinybase_core::Kind::Forbidden => Kind::Forbidden,
             tinybase_core::Kind::Conflict => Kind::Conflict,
+            tinybase_core::Kind::PreconditionFailed => Kind::PreconditionFailed,
             tinybase_core::Kind::TooLarge => Kind::TooLarge,
             tinybase_core::Kind::Overloaded => Kind::Overloaded,
             tinybase_core::Kind::Unavailable if error.extension().is_some() => {

@@ -5,7 +5,9 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tinybase_core::{Core, ListQuery, RecordList};
+use tinybase_core::{
+    Change, Committed, Core, LIMIT_MAX, ListQuery, Page, RecordAddress, RecordCount, RecordList,
+};
 use tinybase_model::{Record, RecordId};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -14,14 +16,15 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::body::{Json, Params, Segments, mark_failed_open, with_failed_open};
 use crate::caller::Caller;
-use crate::openapi::{Conflict, Forbidden, Invalid, NotFound, Rejected};
+use crate::etag::{IfMatch, IfNoneMatch, tagged};
+use crate::openapi::{Conflict, Forbidden, Invalid, NotFound, PreconditionFailed, Rejected};
 use crate::problem::{HttpProblem, Kind};
 
-/// The most records of one page.
-const LIMIT_MAX: u32 = 1_000;
-
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::default().routes(routes!(list, create)).routes(routes!(show, update, delete))
+    OpenApiRouter::default()
+        .routes(routes!(list, create))
+        .routes(routes!(count))
+        .routes(routes!(show, replace, update, delete))
 }
 
 /// A record's data, as its collection's schema has it.
@@ -34,17 +37,27 @@ struct RecordBody {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Page {
+struct ListParams {
     /// At most so many; 100 unless given.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
     /// After so many.
     offset: Option<u32>,
-    /// `created_at`, `updated_at`, `id`, `owner_id` or a field of the data.
+    /// The order: fields separated by commas, `-` before what descends; `-created_at` unless given.
+    sort: Option<String>,
+    /// `created_at`, `updated_at`, `id`, `owner_id` or a field of the data; not beside `sort`.
     sort_by: Option<String>,
     /// `desc` unless given.
     #[param(inline)]
     sort_order: Option<SortOrder>,
+    /// The page after the one that gave this as `next_cursor`.
+    cursor: Option<String>,
+    /// What the records have to fulfil, such as `status == "open" && price >= 10`.
+    filter: Option<String>,
+    /// Which fields to show, separated by commas, such as `id,title,author.name`.
+    fields: Option<String>,
+    /// `false` leaves the total out.
+    count: Option<bool>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -54,22 +67,64 @@ enum SortOrder {
     Desc,
 }
 
-impl Page {
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct CountParams {
+    /// What the records have to fulfil, as for a list.
+    filter: Option<String>,
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ShowParams {
+    /// Which fields to show, separated by commas, such as `id,title,author.name`.
+    fields: Option<String>,
+}
+
+impl ListParams {
     fn query(self) -> Result<ListQuery, HttpProblem> {
-        let default = ListQuery::default();
-        let limit = self.limit.unwrap_or(default.limit);
+        let Page { limit, offset, .. } = Page::default();
+        let limit = self.limit.unwrap_or(limit);
         if !(1..=LIMIT_MAX).contains(&limit) {
             let detail = format!("limit has to be 1 to {LIMIT_MAX}, not {limit}");
             return Err(HttpProblem::new(Kind::Unprocessable, detail));
         }
+        let offset = self.offset.unwrap_or(offset);
         Ok(ListQuery {
-            limit,
-            offset: self.offset.unwrap_or(default.offset),
-            sort_by: self.sort_by.unwrap_or(default.sort_by),
-            descending: self
-                .sort_order
-                .map_or(default.descending, |order| matches!(order, SortOrder::Desc)),
+            page: Page { limit, offset, cursor: self.cursor },
+            sort: order(self.sort, self.sort_by, self.sort_order)?,
+            filter: self.filter,
+            fields: self.fields,
+            without_total: self.count == Some(false),
         })
+    }
+}
+
+/// The order, said in either way.
+fn order(
+    sort: Option<String>,
+    sort_by: Option<String>,
+    sort_order: Option<SortOrder>,
+) -> Result<Option<String>, HttpProblem> {
+    match (sort, sort_by, sort_order) {
+        (sort, None, None) => Ok(sort),
+        (Some(_), _, _) => {
+            let detail = "sort says the order by itself; leave sort_by and sort_order out";
+            Err(HttpProblem::new(Kind::Invalid, detail))
+        }
+        (None, sort_by, sort_order) => {
+            let sort_by = sort_by.unwrap_or_else(|| "created_at".to_owned());
+            if sort_by.contains(',') || sort_by.starts_with(['-', '+']) {
+                let detail = "sort_by takes one field; use sort";
+                return Err(HttpProblem::new(Kind::Invalid, detail));
+            }
+            Ok(Some(match sort_order {
+                Some(SortOrder::Asc) => sort_by,
+                Some(SortOrder::Desc) | None => format!("-{sort_by}"),
+            }))
+        }
     }
 }
 
@@ -77,16 +132,33 @@ impl Page {
 #[utoipa::path(
     get, path = "/api/collections/{name}/records", operation_id = "list_records", tag = "records",
     security((), ("bearer" = [])),
-    params(("name" = String, Path, description = "The collection's name"), Page),
-    responses((status = 200, description = "A page of records", body = RecordList), Forbidden, NotFound)
+    params(("name" = String, Path, description = "The collection's name"), ListParams),
+    responses((status = 200, description = "A page of records", body = RecordList), Invalid, Forbidden, NotFound)
 )]
 async fn list(
     State(core): State<Core>,
     caller: Caller,
     Segments(name): Segments<String>,
-    Params(page): Params<Page>,
+    Params(query): Params<ListParams>,
 ) -> Result<Json<RecordList>, HttpProblem> {
-    Ok(Json(core.records().list(&caller.identity, &name, &page.query()?).await?))
+    Ok(Json(core.records().list(&caller.identity, &name, &query.query()?).await?))
+}
+
+/// How many records of a collection there are, exactly and now, as far as its `list` rule lets
+/// through.
+#[utoipa::path(
+    get, path = "/api/collections/{name}/records/count", operation_id = "count_records", tag = "records",
+    security((), ("bearer" = [])),
+    params(("name" = String, Path, description = "The collection's name"), CountParams),
+    responses((status = 200, description = "The number", body = RecordCount), Invalid, Forbidden, NotFound)
+)]
+async fn count(
+    State(core): State<Core>,
+    caller: Caller,
+    Segments(name): Segments<String>,
+    Params(CountParams { filter }): Params<CountParams>,
+) -> Result<Json<RecordCount>, HttpProblem> {
+    Ok(Json(core.records().count(&caller.identity, &name, filter.as_deref()).await?))
 }
 
 /// Creates a record. Its owner is who creates it.
@@ -105,7 +177,7 @@ async fn create(
     Json(body): Json<RecordBody>,
 ) -> Result<Response, HttpProblem> {
     let created = core.records().create(&caller.cause(), &name, body.data).await?;
-    Ok(with_failed_open(StatusCode::CREATED, created.value, &created.failed_open))
+    Ok(written(StatusCode::CREATED, created))
 }
 
 /// One record.
@@ -115,15 +187,55 @@ async fn create(
     params(
         ("name" = String, Path, description = "The collection's name"),
         ("id" = RecordId, Path, description = "The record's id"),
+        ShowParams,
+        ("if-none-match" = Option<String>, Header, description = "Tags of what is known already"),
     ),
-    responses((status = 200, description = "The record", body = Record), Forbidden, NotFound)
+    responses(
+        (status = 200, description = "The record", body = Record, headers(("etag" = String))),
+        (status = 304, description = "It is still what `if-none-match` says"),
+        Invalid, Forbidden, NotFound,
+    )
 )]
 async fn show(
     State(core): State<Core>,
     caller: Caller,
     Segments((name, id)): Segments<(String, RecordId)>,
-) -> Result<Json<Record>, HttpProblem> {
-    Ok(Json(core.records().get(&caller.identity, &name, id).await?))
+    Params(ShowParams { fields }): Params<ShowParams>,
+    known: IfNoneMatch,
+) -> Result<Response, HttpProblem> {
+    let record = core.records().view(&caller.identity, &name, id, fields.as_deref()).await?;
+    let version = record.version();
+    if known.has(version) {
+        return Ok(tagged(StatusCode::NOT_MODIFIED.into_response(), version));
+    }
+    Ok(tagged(Json(record).into_response(), version))
+}
+
+/// Replaces a record's data: fields that aren't given get their defaults.
+#[utoipa::path(
+    put, path = "/api/collections/{name}/records/{id}", operation_id = "replace_record", tag = "records",
+    security(("bearer" = [])),
+    params(
+        ("name" = String, Path, description = "The collection's name"),
+        ("id" = RecordId, Path, description = "The record's id"),
+        ("if-match" = Option<String>, Header, description = "The tag that it must have"),
+    ),
+    responses(
+        (status = 200, description = "The new record", body = Record, headers(("etag" = String))),
+        Invalid, Forbidden, NotFound, Conflict, PreconditionFailed, Rejected,
+    )
+)]
+async fn replace(
+    State(core): State<Core>,
+    caller: Caller,
+    Segments((name, id)): Segments<(String, RecordId)>,
+    IfMatch(expected): IfMatch,
+    Json(body): Json<RecordBody>,
+) -> Result<Response, HttpProblem> {
+    let address = RecordAddress { collection: Some(&name), id, expected };
+    let change = Change::Replace(body.data);
+    let changed = core.records().change(&caller.cause(), &address, change).await?;
+    Ok(written(StatusCode::OK, changed))
 }
 
 /// Changes a record: the data is merged over the old data.
@@ -133,20 +245,24 @@ async fn show(
     params(
         ("name" = String, Path, description = "The collection's name"),
         ("id" = RecordId, Path, description = "The record's id"),
+        ("if-match" = Option<String>, Header, description = "The tag that it must have"),
     ),
     responses(
-        (status = 200, description = "The changed record", body = Record),
-        Invalid, Forbidden, NotFound, Conflict, Rejected,
+        (status = 200, description = "The changed record", body = Record, headers(("etag" = String))),
+        Invalid, Forbidden, NotFound, Conflict, PreconditionFailed, Rejected,
     )
 )]
 async fn update(
     State(core): State<Core>,
     caller: Caller,
     Segments((name, id)): Segments<(String, RecordId)>,
+    IfMatch(expected): IfMatch,
     Json(body): Json<RecordBody>,
 ) -> Result<Response, HttpProblem> {
-    let updated = core.records().patch(&caller.cause(), &name, id, body.data).await?;
-    Ok(with_failed_open(StatusCode::OK, updated.value, &updated.failed_open))
+    let address = RecordAddress { collection: Some(&name), id, expected };
+    let change = Change::Merge(body.data);
+    let changed = core.records().change(&caller.cause(), &address, change).await?;
+    Ok(written(StatusCode::OK, changed))
 }
 
 /// Deletes a record.
@@ -156,16 +272,28 @@ async fn update(
     params(
         ("name" = String, Path, description = "The collection's name"),
         ("id" = RecordId, Path, description = "The record's id"),
+        ("if-match" = Option<String>, Header, description = "The tag that it must have"),
     ),
-    responses((status = 204, description = "It is gone"), Forbidden, NotFound, Conflict, Rejected)
+    responses(
+        (status = 204, description = "It is gone"),
+        Forbidden, NotFound, Conflict, PreconditionFailed, Rejected,
+    )
 )]
 async fn delete(
     State(core): State<Core>,
     caller: Caller,
     Segments((name, id)): Segments<(String, RecordId)>,
+    IfMatch(expected): IfMatch,
 ) -> Result<Response, HttpProblem> {
-    let deleted = core.records().delete(&caller.cause(), &name, id).await?;
+    let address = RecordAddress { collection: Some(&name), id, expected };
+    let deleted = core.records().remove(&caller.cause(), &address).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     mark_failed_open(&mut response, &deleted.failed_open);
     Ok(response)
+}
+
+/// The answer to a write: the record with its tag.
+fn written(status: StatusCode, written: Committed<Record>) -> Response {
+    let version = written.value.version;
+    tagged(with_failed_open(status, written.value, &written.failed_open), version)
 }

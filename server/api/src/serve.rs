@@ -16,6 +16,8 @@ use tower::ServiceExt as _;
 
 use crate::client_address::Peer;
 
+use crate::impatient::Impatient;
+
 /// Bounds of a listener.
 #[derive(Debug, Clone, Copy)]
 pub struct ServeOptions {
@@ -23,6 +25,8 @@ pub struct ServeOptions {
     pub connections_max: usize,
     /// How long a client may take to send a request's header, and to sit idle between requests.
     pub header_timeout: Duration,
+    /// How long a client may read nothing of its answer.
+    pub write_timeout: Duration,
     /// How long running requests may take to end once stopping.
     pub stop_grace: Duration,
 }
@@ -32,6 +36,7 @@ impl Default for ServeOptions {
         Self {
             connections_max: 10_000,
             header_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_mins(1),
             stop_grace: Duration::from_secs(10),
         }
     }
@@ -128,6 +133,7 @@ impl Connections {
         let service = TowerToHyperService::new(service);
         let stop = self.stop.clone();
         let header_timeout = self.options.header_timeout;
+        let stream = Impatient::new(stream, self.options.write_timeout);
         self.tasks.spawn(async move {
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use tinybase_model::{ExtensionName, Identity};
 use tinybase_store::{Store, StoreError, WriterStatistics, now};
 
+use crate::counts::Counts;
 use crate::function_schema::Validators;
+use crate::live::Live;
 use crate::password::Passwords;
 use crate::post::Post;
 use crate::settings::CurrentSettings;
@@ -69,6 +71,8 @@ pub(crate) struct Inner {
     pub(crate) tokens: TokenCache,
     pub(crate) post: Post,
     pub(crate) validators: Validators,
+    pub(crate) counts: Counts,
+    pub(crate) live: Live,
     pub(crate) started_at: Timestamp,
 }
 
@@ -91,9 +95,17 @@ impl Core {
             tokens: TokenCache::default(),
             post: Post::default(),
             validators: Validators::default(),
+            counts: Counts::default(),
+            live: Live::default(),
             started_at: now(),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Wakes whoever reads the event log, because something was committed.
+    pub(crate) fn events_committed(&self) {
+        self.inner.hooks.events_committed();
+        self.inner.live.events_committed();
     }
 
     /// Users and logins.

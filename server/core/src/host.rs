@@ -15,6 +15,7 @@ use crate::capability::Capabilities;
 use crate::function::FunctionError;
 use crate::problem::{Kind, Problem};
 use crate::record::{LIMIT_MAX, RecordError};
+use crate::record_change::{Change, RecordAddress};
 use crate::schema::violation;
 use crate::user::UserError;
 use crate::{CollectionError, Core};
@@ -106,7 +107,7 @@ impl Host<'_> {
         let start = PageToken::read(list.page_token.as_deref(), !list.sort.is_empty())?;
         let query = RecordQuery {
             scope: self.scope(list.collection.as_deref()).await?,
-            conditions: list.conditions,
+            filter: list.conditions.into(),
             sort: list.sort,
             from: start.start(),
             // One more tells whether there is another page.
@@ -144,7 +145,9 @@ impl Host<'_> {
         data: &JsonBytes,
     ) -> Result<Record, RecordError> {
         let data = object(data)?;
-        Ok(self.core.patch_record(self.acting(), collection, id, data).await?.value)
+        let address = RecordAddress::any(collection, id);
+        let changed = self.core.change_record(self.acting(), &address, Change::Merge(data)).await?;
+        Ok(changed.value)
     }
 
     /// Deletes a record.
@@ -153,7 +156,8 @@ impl Host<'_> {
         collection: Option<&str>,
         id: RecordId,
     ) -> Result<(), RecordError> {
-        self.core.delete_record(self.acting(), collection, id).await?;
+        let address = RecordAddress::any(collection, id);
+        self.core.delete_record(self.acting(), &address).await?;
         Ok(())
     }
 
@@ -273,7 +277,7 @@ impl PageToken {
 
     const fn start(self) -> PageStart {
         match self {
-            Self::After(Some(id)) => PageStart::After(id),
+            Self::After(Some(id)) => PageStart::After { values: Vec::new(), id },
             Self::After(None) => PageStart::Offset(0),
             Self::Offset(offset) => PageStart::Offset(offset),
         }

@@ -7,16 +7,20 @@ mod application_token;
 mod capability;
 mod collection;
 mod core;
+mod counts;
 mod credentials;
+mod cursor;
 mod event_log;
 mod extension_admin;
 mod field;
 mod field_type;
+mod filter;
 mod function;
 mod function_call;
 mod function_schema;
 mod hook_engine;
 mod host;
+mod live;
 mod login;
 mod mail;
 mod maintenance;
@@ -25,7 +29,10 @@ mod password_change;
 mod post;
 mod problem;
 mod record;
+mod record_batch;
 mod record_change;
+mod record_list;
+mod record_view;
 mod relations;
 mod schema;
 mod settings;
@@ -53,18 +60,24 @@ pub use collection::{
 };
 pub use event_log::event_log;
 pub use extension_admin::{ExtensionAdmin, ExtensionError, HookInfo, InstalledExtension};
+pub use filter::FilterError;
 pub use function::{
     CallOutcome, FunctionError, FunctionInfo, FunctionMetrics, FunctionSchema, Functions,
 };
 pub use hook_engine::{Approved, CallFailure, HookEngine, HookRefusal};
 pub use host::{Host, ValueError};
+pub use live::{LiveError, LiveEvent, LiveQuery, LiveStream, Viewer};
 pub use login::Login;
 pub use mail::{
     Delivery, Letter, MailError, MailOptions, MailSetupError, Mailer, PasswordResetLetter,
     SmtpOptions, SmtpSecurity, StationeryError, mailer,
 };
 pub use problem::{Kind, Problem};
-pub use record::{ListQuery, RecordError, RecordList, Records};
+pub use record::{LIMIT_MAX, RecordError, Records};
+pub use record_batch::{BATCH_MAX, BatchError, BatchOperation};
+pub use record_change::{Change, Expected, RecordAddress};
+pub use record_list::{ListQuery, Page, RecordCount, RecordList};
+pub use record_view::RecordView;
 pub use settings::{
     JobSettings, PortalSettings, SchedulerSettings, Secret, Settings, SettingsRevision,
     StorageSettings,

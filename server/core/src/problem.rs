@@ -20,6 +20,8 @@ pub enum Kind {
     Forbidden,
     /// It collides with what is there, or with somebody who was faster.
     Conflict,
+    /// It isn't any more what whoever asks says it must be.
+    PreconditionFailed,
     /// The input is larger than the limit.
     TooLarge,
     /// Too much is waiting; try again later.

@@ -2,51 +2,18 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
-use tinybase_model::{Cause, CollectionName, FieldViolation, Identity, Record, RecordId, SortKey};
-use tinybase_store::{ListError, PageStart, RecordQuery, Scope, StoreError, StoredRecord};
-use utoipa::ToSchema;
+use tinybase_model::{Cause, CollectionName, FieldViolation, Identity, Record, RecordId};
+use tinybase_store::{ListError, StoreError, StoredRecord};
 
-use crate::access::{AccessDenied, Actor, Granted, Operation, authorize};
+use crate::access::{AccessDenied, Actor, Operation, authorize};
 use crate::acting::Acting;
 use crate::hook_engine::HookRefusal;
 use crate::problem::{Kind, Problem};
+use crate::record_change::{Change, Expected, RecordAddress};
 use crate::shelf::Shelved;
 use crate::{Committed, Core};
-
-/// Which records of a collection to list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListQuery {
-    /// At most so many, 1 to 1,000.
-    pub limit: u32,
-    /// After so many.
-    pub offset: u32,
-    /// `created_at`, `updated_at`, `id`, `owner_id` or a field of the data.
-    pub sort_by: String,
-    /// Whether the largest comes first.
-    pub descending: bool,
-}
-
-impl Default for ListQuery {
-    fn default() -> Self {
-        Self { limit: 100, offset: 0, sort_by: "created_at".to_owned(), descending: true }
-    }
-}
-
-/// A part of a collection's records.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct RecordList {
-    /// The records.
-    pub records: Vec<Record>,
-    /// How many there are without limit and offset.
-    pub total: u64,
-    /// The limit that was asked for.
-    pub limit: u32,
-    /// The offset that was asked for.
-    pub offset: u32,
-}
 
 /// Why something about records wasn't done.
 #[derive(Debug, Clone, Error)]
@@ -94,6 +61,9 @@ pub enum RecordError {
         /// The limit.
         limit: usize,
     },
+    /// The record isn't of the expected version.
+    #[error("the record has changed: its version is {0}; read it again")]
+    Precondition(i64),
     /// Others kept changing the same thing at the same time.
     #[error("somebody else changed the record or its collection at the same time; try again")]
     Changed,
@@ -114,6 +84,7 @@ impl Problem for RecordError {
             Self::NoCollection(_) | Self::NotFound(_) => Kind::NotFound,
             Self::Invalid(_) | Self::NotUnique { .. } | Self::Query(_) => Kind::Invalid,
             Self::TooLarge { .. } => Kind::TooLarge,
+            Self::Precondition(_) => Kind::PreconditionFailed,
             Self::Referenced { .. } | Self::CascadeTooLarge(_) | Self::Changed => Kind::Conflict,
             Self::Denied(denied) => denied.kind(),
             Self::Refused(refusal) => refusal.kind(),
@@ -131,6 +102,7 @@ impl Problem for RecordError {
             | Self::TooLarge { .. }
             | Self::Referenced { .. }
             | Self::CascadeTooLarge(_)
+            | Self::Precondition(_)
             | Self::Changed
             | Self::Denied(_)
             | Self::Store(_) => &[],
@@ -181,37 +153,6 @@ impl Records<'_> {
         Ok(found.record)
     }
 
-    /// Records of a collection. Under the rule `owner` these are only one's own.
-    pub async fn list(
-        &self,
-        identity: &Identity,
-        collection: &str,
-        query: &ListQuery,
-    ) -> Result<RecordList, RecordError> {
-        if !(1..=LIMIT_MAX).contains(&query.limit) {
-            return Err(RecordError::Query(format!("limit must be 1 to {LIMIT_MAX}")));
-        }
-        let shelved = self.core.find_collection(collection).await?;
-        let attempt = shelved.attempt(Operation::List, None);
-        let scope = match authorize(Actor::client(identity), attempt)? {
-            Granted::Everything => Scope::Collection(shelved.collection.id),
-            Granted::OwnedBy(user) => Scope::Owned(shelved.collection.id, user),
-        };
-        let sort =
-            SortKey { field: sort_field(&shelved, &query.sort_by)?, descending: query.descending };
-        let store = &self.core.inner.store;
-        let total = store.count_records(&scope, &[]).await?;
-        let page = RecordQuery {
-            scope,
-            conditions: Vec::new(),
-            sort: vec![sort],
-            from: PageStart::Offset(query.offset.into()),
-            limit: query.limit,
-        };
-        let records = store.list_records(&page).await?;
-        Ok(RecordList { records, total, limit: query.limit, offset: query.offset })
-    }
-
     /// Merges fields into a record and checks the whole again.
     pub async fn patch(
         &self,
@@ -220,7 +161,18 @@ impl Records<'_> {
         id: RecordId,
         data: Map<String, Value>,
     ) -> Result<Committed<Record>, RecordError> {
-        self.core.patch_record(Acting::client(cause), Some(collection), id, data).await
+        let address = RecordAddress::any(Some(collection), id);
+        self.change(cause, &address, Change::Merge(data)).await
+    }
+
+    /// Changes a record and checks the whole again.
+    pub async fn change(
+        &self,
+        cause: &Cause,
+        address: &RecordAddress<'_>,
+        change: Change,
+    ) -> Result<Committed<Record>, RecordError> {
+        self.core.change_record(Acting::client(cause), address, change).await
     }
 
     /// Deletes a record.
@@ -230,23 +182,21 @@ impl Records<'_> {
         collection: &str,
         id: RecordId,
     ) -> Result<Committed<()>, RecordError> {
-        self.core.delete_record(Acting::client(cause), Some(collection), id).await
+        self.remove(cause, &RecordAddress::any(Some(collection), id)).await
+    }
+
+    /// Deletes a record if it is what is expected.
+    pub async fn remove(
+        &self,
+        cause: &Cause,
+        address: &RecordAddress<'_>,
+    ) -> Result<Committed<()>, RecordError> {
+        self.core.delete_record(Acting::client(cause), address).await
     }
 }
 
 /// The most records of a page.
-pub(crate) const LIMIT_MAX: u32 = 1000;
-
-fn sort_field(shelved: &Shelved, sort_by: &str) -> Result<String, RecordError> {
-    match sort_by {
-        "created_at" | "updated_at" | "id" | "owner_id" => Ok(sort_by.to_owned()),
-        field if shelved.schema.has(field) => Ok(format!("data.{field}")),
-        other => Err(RecordError::Query(format!(
-            "records can't be sorted by {other:?}; use created_at, updated_at, id, owner_id or a \
-             field of the collection"
-        ))),
-    }
-}
+pub const LIMIT_MAX: u32 = 1000;
 
 /// A record that was found, with its collection.
 pub(crate) struct Found {
@@ -263,6 +213,14 @@ impl Found {
         operation: Operation,
     ) -> Result<(), AccessDenied> {
         authorize(actor, self.shelved.attempt(operation, self.record.owner_id)).map(drop)
+    }
+
+    /// Whether it is what somebody expects.
+    pub(crate) fn expect(&self, expected: &Expected) -> Result<(), RecordError> {
+        if expected.admits(self.version) {
+            return Ok(());
+        }
+        Err(RecordError::Precondition(self.version))
     }
 }
 

@@ -21,7 +21,67 @@ use crate::schema::{Schema, violation};
 use crate::{Committed, Core};
 
 /// The version of a record that was just created.
-const FIRST_VERSION: i64 = 1;
+pub(crate) const FIRST_VERSION: i64 = 1;
+
+/// Which record is to be changed, and what it is expected to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordAddress<'a> {
+    /// The collection; none for a record of any.
+    pub collection: Option<&'a str>,
+    /// The record.
+    pub id: RecordId,
+    /// In which version.
+    pub expected: Expected,
+}
+
+impl<'a> RecordAddress<'a> {
+    /// A record as it is.
+    pub const fn any(collection: Option<&'a str>, id: RecordId) -> Self {
+        Self { collection, id, expected: Expected::Any }
+    }
+}
+
+/// In which version a record may be changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Expected {
+    /// In any.
+    #[default]
+    Any,
+    /// In one of these.
+    OneOf(Vec<i64>),
+}
+
+impl Expected {
+    /// Whether a version is expected.
+    pub fn admits(&self, version: i64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(versions) => versions.contains(&version),
+        }
+    }
+}
+
+/// How a record's data changes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// These fields are put over the old ones.
+    Merge(Map<String, Value>),
+    /// This takes the place of the old data.
+    Replace(Map<String, Value>),
+}
+
+impl Change {
+    pub(crate) fn applied_to(&self, old: &JsonBytes) -> Result<Map<String, Value>, RecordError> {
+        match self {
+            Self::Merge(fields) => {
+                let mut merged = object(old)?;
+                merged.extend(fields.clone());
+                Ok(merged)
+            }
+            Self::Replace(data) => Ok(data.clone()),
+        }
+    }
+}
 
 impl Core {
     /// Creates a record with an owner.
@@ -61,7 +121,7 @@ impl Core {
             let created = self.inner.store.create_record(creation).await;
             match created.map_err(|error| refused(&shelved, error))? {
                 Written::Done => {
-                    self.inner.hooks.events_committed();
+                    self.events_committed();
                     return Ok(Committed { value: record, failed_open });
                 }
                 Written::Stale => {
@@ -76,20 +136,19 @@ impl Core {
         Err(RecordError::Changed)
     }
 
-    /// Merges fields into a record.
-    pub(crate) async fn patch_record(
+    /// Changes a record's data.
+    pub(crate) async fn change_record(
         &self,
         acting: Acting<'_>,
-        collection: Option<&str>,
-        id: RecordId,
-        fields: Map<String, Value>,
+        address: &RecordAddress<'_>,
+        change: Change,
     ) -> Result<Committed<Record>, RecordError> {
         for _ in 0..TRIES_MAX {
-            let mut found = self.find_record(collection, id).await?;
+            let mut found = self.find_record(address.collection, address.id).await?;
             found.authorize(acting.actor(), Operation::Update)?;
-            let mut merged = object(&found.record.data)?;
-            merged.extend(fields.clone());
-            let data = self.checked(&found.shelved.schema, merged)?;
+            found.expect(&address.expected)?;
+            let data = change.applied_to(&found.record.data)?;
+            let data = self.checked(&found.shelved.schema, data)?;
             let event = Event::RecordUpdate(RecordEvent {
                 data: data.clone(),
                 old_data: Some(found.record.data.clone()),
@@ -102,8 +161,8 @@ impl Core {
             found.record.data = draft.data.clone();
             found.record.updated_at = now();
             found.record.version = draft.version;
-            let change = RecordChange {
-                id,
+            let written = RecordChange {
+                id: address.id,
                 version: found.version,
                 collection_version: found.shelved.version,
                 data: draft.data.clone(),
@@ -115,9 +174,9 @@ impl Core {
                     found.record.updated_at,
                 ),
             };
-            let written = self.inner.store.update_record(change).await;
+            let written = self.inner.store.update_record(written).await;
             if written.map_err(|error| refused(&found.shelved, error))? == Written::Done {
-                self.inner.hooks.events_committed();
+                self.events_committed();
                 return Ok(Committed { value: found.record, failed_open });
             }
             self.inner.shelf.forget(found.record.collection.as_str());
@@ -129,16 +188,16 @@ impl Core {
     pub(crate) async fn delete_record(
         &self,
         acting: Acting<'_>,
-        collection: Option<&str>,
-        id: RecordId,
+        address: &RecordAddress<'_>,
     ) -> Result<Committed<()>, RecordError> {
         for _ in 0..TRIES_MAX {
-            let found = self.find_record(collection, id).await?;
+            let found = self.find_record(address.collection, address.id).await?;
             found.authorize(acting.actor(), Operation::Delete)?;
+            found.expect(&address.expected)?;
             let event = Event::RecordDelete(event_of(&found.record));
             let (draft, failed_open) = self.approve(event, acting).await?;
             let deletion = RecordDeletion {
-                id,
+                id: address.id,
                 version: found.version,
                 collection_version: found.shelved.version,
                 cascade: self
@@ -149,7 +208,7 @@ impl Core {
             };
             let written = self.inner.store.delete_record(deletion).await;
             if written.map_err(|error| refused(&found.shelved, error))? == Written::Done {
-                self.inner.hooks.events_committed();
+                self.events_committed();
                 return Ok(Committed { value: (), failed_open });
             }
             self.inner.shelf.forget(found.record.collection.as_str());
@@ -158,7 +217,7 @@ impl Core {
     }
 
     /// Asks the before-hooks about a record.
-    async fn approve(
+    pub(crate) async fn approve(
         &self,
         event: Event,
         acting: Acting<'_>,
@@ -168,7 +227,11 @@ impl Core {
     }
 
     /// Data that fits the schema, as it is stored.
-    fn checked(&self, schema: &Schema, data: Map<String, Value>) -> Result<JsonBytes, RecordError> {
+    pub(crate) fn checked(
+        &self,
+        schema: &Schema,
+        data: Map<String, Value>,
+    ) -> Result<JsonBytes, RecordError> {
         let data = schema.check(data).map_err(RecordError::Invalid)?;
         let data = JsonBytes::from(&data);
         let (size, limit) = (data.bytes().len(), self.inner.options.record_bytes_max);
@@ -193,7 +256,7 @@ fn record_event(event: Event) -> RecordEvent {
 }
 
 /// The event of what is about to happen to a record.
-fn event_of(record: &Record) -> RecordEvent {
+pub(crate) fn event_of(record: &Record) -> RecordEvent {
     RecordEvent {
         collection: record.collection.to_string(),
         record_id: Some(record.id),
@@ -205,7 +268,7 @@ fn event_of(record: &Record) -> RecordEvent {
 }
 
 /// A new record. It was created when its id was, so that both have the same order.
-fn new_record(id: RecordId, collection: &Collection, draft: &RecordEvent) -> Record {
+pub(crate) fn new_record(id: RecordId, collection: &Collection, draft: &RecordEvent) -> Record {
     let since_1970 = id.uuid().get_timestamp().map(|at| at.to_unix());
     let created_at = since_1970.and_then(|(seconds, nanoseconds)| {
         let seconds = i64::try_from(seconds).ok()?;
@@ -225,7 +288,7 @@ fn new_record(id: RecordId, collection: &Collection, draft: &RecordEvent) -> Rec
 }
 
 /// Data as an object; only a hook can have made it something else.
-fn object(data: &JsonBytes) -> Result<Map<String, Value>, RecordError> {
+pub(crate) fn object(data: &JsonBytes) -> Result<Map<String, Value>, RecordError> {
     data.parse().map_err(|_| {
         let violations: Vec<FieldViolation> = vec![violation("/data", "must be an object")];
         RecordError::Invalid(violations)

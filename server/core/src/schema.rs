@@ -59,7 +59,6 @@ impl Schema {
     }
 
     /// The names of the fields that only administrators see.
-    #[expect(dead_code, reason = "hiding comes with the next change")]
     pub(crate) fn hidden(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().filter(|f| f.is(Trait::Hidden)).map(|f| f.name.as_str())
     }

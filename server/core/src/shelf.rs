@@ -6,11 +6,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
 use thiserror::Error;
-use tinybase_model::{Collection, FieldViolation, UserId};
+use tinybase_model::{Collection, FieldViolation, Identity, UserId};
 use tinybase_store::{FieldIndex, Store, StoreError, StoredCollection};
 
 use crate::access::{AccessRules, Attempt, Operation};
 use crate::collection::Definition;
+use crate::filter::Fields;
 use crate::relations::Relations;
 use crate::schema::Schema;
 
@@ -54,6 +55,13 @@ impl Shelf {
         Ok(Some(entry))
     }
 
+    /// Forgets all, so that what other nodes changed shows.
+    pub(crate) fn forget_all(&self) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        entries.clear();
+    }
+
     /// Forgets a collection that has changed or may have.
     pub(crate) fn forget(&self, name: &str) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
@@ -87,6 +95,11 @@ impl Shelved {
     /// Something that is to be done with records of it.
     pub(crate) const fn attempt(&self, operation: Operation, owner: Option<UserId>) -> Attempt<'_> {
         Attempt { operation, collection: &self.collection.name, rules: &self.rules, owner }
+    }
+
+    /// The fields that somebody may name in a query.
+    pub(crate) fn fields(&self, identity: &Identity) -> Fields<'_> {
+        Fields { schema: &self.schema, with_hidden: identity.is_admin() }
     }
 
     /// Reads schema and rules.

@@ -5,6 +5,7 @@ mod binding;
 mod cause;
 mod event;
 mod extension;
+mod filter;
 mod host;
 mod identity;
 mod ids;
@@ -16,6 +17,7 @@ mod record;
 mod reference;
 mod scope;
 mod status;
+mod strict_json;
 
 pub use binding::{
     DuplicateHandler, FunctionAuth, FunctionBinding, HookBinding, HookFilter, Phase, Registration,
@@ -26,6 +28,7 @@ pub use event::{
     UnknownEvent, UserEvent,
 };
 pub use extension::{ExtensionSpec, HookDeclaration, LifecyclePolicy, Permissions};
+pub use filter::{Comparison, Condition, Filter, PatternPart, RecordFacts, SortKey, pattern_parts};
 pub use host::{CallSummary, ListRecords, RecordPage};
 pub use identity::Identity;
 pub use ids::{ApplicationTokenId, CallId, CollectionId, EventId, RecordId, UserId};
@@ -35,9 +38,8 @@ pub use invocation::{
 pub use json::JsonBytes;
 pub use limits::Limits;
 pub use name::{ExtensionName, InvalidName};
-pub use record::{
-    Collection, CollectionName, Comparison, Condition, InvalidCollectionName, Record, SortKey, User,
-};
+pub use record::{Collection, CollectionName, InvalidCollectionName, Record, User};
 pub use reference::{OnDelete, ReferenceTarget, Referrer};
 pub use scope::{Application, InvalidScope, Scope, Scopes, Target};
 pub use status::{CrashReport, ExtensionState, ExtensionStatus, LogLevel, LogLine, LogSource};
+pub use strict_json::{DEPTH_MAX, JsonFault, JsonFaultAt, check_json};

@@ -62,16 +62,8 @@ impl Creation {
         creation: RecordCreation,
         reply: Reply<Written>,
     ) -> Result<Self, serde_json::Error> {
-        let record = &creation.record;
-        let id = record.id.to_string();
-        let row = serde_json::to_string(&Columns {
-            i: &id,
-            c: record.collection_id.to_string(),
-            v: creation.collection_version,
-            o: record.owner_id.map(|owner| owner.to_string()),
-            t: micros(record.created_at),
-            d: serde_json::from_slice(record.data.bytes())?,
-        })?;
+        let id = creation.record.id.to_string();
+        let row = row(&creation)?;
         Ok(Self {
             id,
             row,
@@ -91,6 +83,19 @@ impl Creation {
         // Whoever asked may have gone away; what was written stays.
         drop(self.reply.send(self.output.and_then(|written| committed.map(|()| written))));
     }
+}
+
+/// A record's row as JSON.
+pub(crate) fn row(creation: &RecordCreation) -> Result<String, serde_json::Error> {
+    let record = &creation.record;
+    serde_json::to_string(&Columns {
+        i: &record.id.to_string(),
+        c: record.collection_id.to_string(),
+        v: creation.collection_version,
+        o: record.owner_id.map(|owner| owner.to_string()),
+        t: micros(record.created_at),
+        d: serde_json::from_slice(record.data.bytes())?,
+    })
 }
 
 /// The most JSON that one statement takes, so that memory stays bounded whatever waits.
@@ -175,6 +180,16 @@ pub(crate) const FIND_RECORDS: Sql = Sql::each(
     "select id from records where id in (select value ->> 'i' from json_each($1))",
     "select id from records where id in (select value ->> 'i' from jsonb_array_elements($1::jsonb))",
 );
+
+/// Creates one record by its row.
+pub(crate) async fn insert(connection: &mut Connection, row: &str) -> Result<Written, StoreError> {
+    let rows = json_array(std::iter::once(row));
+    let inserted = query(INSERT_RECORDS).bind(&rows).execute(connection).await;
+    match inserted.map_err(StoreError::write("a record"))? {
+        0 => Ok(Written::Stale),
+        _ => Ok(Written::Done),
+    }
+}
 
 async fn create_chunk(
     connection: &mut Connection,

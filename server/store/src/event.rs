@@ -111,6 +111,8 @@ pub(crate) const HEAD: Sql = Sql::each(
     "select position from event_head",
 );
 
+pub(crate) const FIRST_EVENT: Sql = Sql::same("select coalesce(min(position), 0) from events");
+
 pub(crate) const READ_EVENTS: Sql = Sql::same(
     "
     select position, event_id, kind, subject, order_key, payload, occurred_at, origin, depth,
@@ -131,6 +133,13 @@ impl Store {
         let row = query(HEAD).fetch_one(self.reader()).await;
         let row = row.map_err(StoreError::read("the event log"))?;
         row.integer(0).map(Position).map_err(StoreError::read("the event log"))
+    }
+
+    /// The position of the oldest event that is kept; the default position if there is none.
+    pub async fn events_first(&self) -> Result<Position, StoreError> {
+        let row = query(FIRST_EVENT).fetch_one(self.reader()).await;
+        let first = row.and_then(|row| row.integer(0));
+        Ok(Position(first.map_err(StoreError::read("the event log"))?))
     }
 
     /// At most `limit` events after a position, in order.

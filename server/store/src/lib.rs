@@ -5,6 +5,7 @@
 //! types only; every statement goes through `sql`, where those few that differ have two texts.
 
 mod application_token;
+mod batch;
 mod call;
 mod call_log;
 mod cascade;
@@ -42,6 +43,7 @@ mod write;
 mod writer;
 
 pub use application_token::{ApplicationToken, ApplicationTokenChange, NewApplicationToken};
+pub use batch::{BatchWritten, RecordWrite};
 pub use call::{
     CallCounts, CallPage, CallQuery, CallRecord, CallStatus, FinishedCall, StartedCall, Trigger,
 };

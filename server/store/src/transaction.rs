@@ -13,6 +13,11 @@ pub(crate) const SAVEPOINT: Sql = Sql::same("savepoint command");
 pub(crate) const RELEASE: Sql = Sql::same("release savepoint command");
 pub(crate) const ROLLBACK_TO: Sql = Sql::same("rollback to savepoint command");
 
+/// Around a batch, within its command's own savepoint.
+pub(crate) const SAVEPOINT_BATCH: Sql = Sql::same("savepoint batch");
+pub(crate) const RELEASE_BATCH: Sql = Sql::same("release savepoint batch");
+pub(crate) const ROLLBACK_TO_BATCH: Sql = Sql::same("rollback to savepoint batch");
+
 /// Fails in a transaction that has failed: there, `commit` undoes everything without a word.
 pub(crate) const IS_SOUND: Sql = Sql::same("select 1");
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tinybase_model::{Cause, Collection, FieldViolation, JsonBytes, Record, RecordId};
+use tinybase_model::{Cause, Collection, FieldViolation, Filter, JsonBytes, Record, RecordId};
 use tinybase_store::{
     CollectionUpdate, CollectionWritten, Duplicates, PageStart, Recheck, RecordQuery, Scope,
     StoredCollection, now,
@@ -161,7 +161,7 @@ impl Collections<'_> {
         loop {
             let query = RecordQuery {
                 scope: Scope::Collection(collection.id),
-                conditions: Vec::new(),
+                filter: Filter::always(),
                 sort: Vec::new(),
                 from,
                 limit: BATCH,
@@ -172,7 +172,9 @@ impl Collections<'_> {
                 examination.add(record);
             }
             match records.last() {
-                Some(last) if records.len() >= BATCH as usize => from = PageStart::After(last.id),
+                Some(last) if records.len() >= BATCH as usize => {
+                    from = PageStart::After { values: Vec::new(), id: last.id }
+                }
                 Some(_) | None => return Ok(examination.report()),
             }
         }

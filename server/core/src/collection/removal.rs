@@ -59,7 +59,7 @@ impl Core {
                 break;
             }
             total += deleted;
-            self.inner.hooks.events_committed();
+            self.events_committed();
         }
         store.delete_condemned(condemned.id).await?;
         Ok(total)

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tinybase_model::{Collection, Identity};
+use tinybase_model::{Collection, Filter, Identity};
 use tinybase_store::{Scope, StoreError, StoredCollection};
 
 use super::{CollectionError, Collections};
@@ -155,7 +155,7 @@ impl Collections<'_> {
         for field in fields {
             references.extend(self.reference_status(field).await?);
         }
-        let counted = store.count_records(&Scope::Collection(*id), &[]).await;
+        let counted = store.count_records(&Scope::Collection(*id), &Filter::always(), None).await;
         let unique = fields.iter().filter(|field| field.is(Trait::Unique));
         Ok(CollectionStatus {
             health_status: health(&shelved, &indexes, &references),

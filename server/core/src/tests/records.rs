@@ -8,7 +8,9 @@ use tinybase_model::{Event, EventKind, Identity, JsonBytes, Record, RecordEvent,
 use tinybase_store::CollectionUpdate;
 
 use super::{TestCore, caused_by, json_bytes, map, operator, rejected, user};
-use crate::{CollectionChange, CoreOptions, Kind, ListQuery, Problem, RecordError};
+use crate::{
+    CollectionChange, CoreOptions, Kind, ListQuery, Page, Problem, RecordError, RecordView,
+};
 
 fn data(record: &Record) -> Value {
     value(&record.data)
@@ -102,8 +104,8 @@ async fn rules_hold_for_every_operation() {
     }
     let list = async |identity: &Identity| {
         let list = records.list(identity, "own", &ListQuery::default()).await.expect("a list");
-        assert_eq!(list.total, list.records.len() as u64);
-        list.records.iter().map(|record| record.id).collect::<Vec<_>>()
+        assert_eq!(list.total, Some(list.records.len() as u64));
+        list.records.iter().map(|view| view.record().id).collect::<Vec<_>>()
     };
     assert_eq!(list(&ann).await, [ids[0]], "only one's own");
     assert_eq!(list(&Identity::Operator).await, [ids[2], ids[1], ids[0]]);
@@ -138,20 +140,22 @@ async fn a_list_is_cut_and_sorted_as_asked() {
     }
     let list = async |query: ListQuery| {
         let list = records.list(&Identity::Anonymous, "notes", &query).await?;
-        assert_eq!((list.total, list.limit, list.offset), (3, query.limit, query.offset));
-        let number = |record: &Record| data(record)["n"].as_i64().expect("a number");
+        let Page { limit, offset, .. } = query.page;
+        assert_eq!((list.total, list.limit, list.offset), (Some(3), limit, offset));
+        let number = |view: &RecordView| data(view.record())["n"].as_i64().expect("a number");
         Ok::<_, RecordError>(list.records.iter().map(number).collect::<Vec<_>>())
     };
     let query = ListQuery::default();
     assert_eq!(list(query.clone()).await.expect("a list"), [2, 1, 3], "the newest first");
-    let by_n = ListQuery { sort_by: "n".to_owned(), descending: false, ..query.clone() };
+    let by_n = ListQuery { sort: Some("n".to_owned()), ..query.clone() };
     assert_eq!(list(by_n.clone()).await.expect("a list"), [1, 2, 3]);
-    let cut = ListQuery { limit: 1, offset: 1, ..by_n };
+    let page = |limit, offset| Page { limit, offset, cursor: None };
+    let cut = ListQuery { page: page(1, 1), ..by_n };
     assert_eq!(list(cut).await.expect("a list"), [2]);
     for bad in [
-        ListQuery { limit: 0, ..query.clone() },
-        ListQuery { limit: 1001, ..query.clone() },
-        ListQuery { sort_by: "nonsense".to_owned(), ..query },
+        ListQuery { page: page(0, 0), ..query.clone() },
+        ListQuery { page: page(1001, 0), ..query.clone() },
+        ListQuery { sort: Some("nonsense".to_owned()), ..query },
     ] {
         assert_eq!(list(bad).await.expect_err("nonsense").kind(), Kind::Invalid);
     }

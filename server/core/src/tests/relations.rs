@@ -96,8 +96,8 @@ async fn uniqueness_over_duplicates_is_refused_with_the_values() {
     assert!(refused.to_string().contains("\"a\" (2 records)"), "{refused}");
     let list = test.core.records().list(&operator().identity, "posts", &ListQuery::default()).await;
     let records = list.expect("a list").records;
-    let twice = records.iter().find(|record| data(record) == json!({"slug": "a"}));
-    let id = twice.expect("a record").id;
+    let twice = records.iter().find(|view| data(view.record()) == json!({"slug": "a"}));
+    let id = twice.expect("a record").record().id;
     test.core.records().delete(&operator(), "posts", id).await.expect("a deletion");
     change(&test, "posts", unique).await.expect("no duplicates any more");
     let refused = create(&test, "posts", json!({"slug": "b"})).await;
@@ -206,7 +206,11 @@ async fn a_change_that_breaks_records_is_refused_with_a_report() {
     change(&test, "notes", wide).await.expect("it fits");
     let list = test.core.records().list(&operator().identity, "notes", &ListQuery::default()).await;
     assert!(
-        list.expect("a list").records.iter().all(|record| !record.data.text().contains("text"))
+        list.expect("a list").records.iter().all(|view| !view
+            .record()
+            .data
+            .text()
+            .contains("text"))
     );
 }
 
@@ -219,7 +223,7 @@ async fn records_written_during_a_change_fit_it_too() {
     let (changed, written) = tokio::join!(change(&test, "notes", max), join_all(writes));
     let list = test.core.records().list(&operator().identity, "notes", &ListQuery::default()).await;
     let records = list.expect("a list").records;
-    let large = records.iter().filter(|record| data(record)["n"].as_i64() > Some(9)).count();
+    let large = records.iter().filter(|view| data(view.record())["n"].as_i64() > Some(9)).count();
     match changed {
         Ok(()) => assert_eq!(large, 0, "the new maximum holds for all"),
         Err(error) => assert_eq!(error.kind(), Kind::Conflict, "{error}"),

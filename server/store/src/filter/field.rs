@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tinybase_model::Condition;
 use uuid::Uuid;
 
-use super::{ListError, Statement};
+use super::ListError;
+use super::statement::{FieldValue, Statement};
 use crate::sql::{self, Dialect};
 use crate::time::micros;
 
@@ -14,12 +14,13 @@ pub(super) fn bad_value(field: &str, value: &Value, expected: &'static str) -> L
 }
 
 /// A field that can be compared and sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field<'a> {
     /// A column with a UUID.
     Id(&'static str),
     /// A column with a time.
     Time(&'static str),
-    /// A path into the data.
+    /// A path into the data, of harmless keys.
     Data(&'a str),
 }
 
@@ -38,25 +39,66 @@ impl<'a> Field<'a> {
         }
     }
 
-    pub(super) fn push(&self, statement: &mut Statement) {
+    /// Whether it may have no value.
+    pub(super) fn is_nullable(self) -> bool {
         match self {
-            Self::Id(column) | Self::Time(column) => statement.push(column),
-            Self::Data(path) => push_path(statement, path),
+            Self::Id(column) => column == "r.owner_id",
+            Self::Time(_) => false,
+            Self::Data(_) => true,
         }
     }
 
-    /// A condition's value as the database compares it; none for null.
-    pub(super) fn value(
-        &self,
-        dialect: Dialect,
-        condition: &Condition,
-    ) -> Result<Option<FieldValue>, ListError> {
-        self.column_value(dialect, &condition.field, &condition.value)
+    /// Whether the schema says nothing of its type, so that conditions have to look at it.
+    pub(super) fn is_nested(self) -> bool {
+        matches!(self, Self::Data(path) if path.contains('.'))
+    }
+
+    /// Its value. What isn't there is null, and so is JSON's null. These are the texts that the
+    /// indexes over fields have.
+    pub(super) fn push(self, statement: &mut Statement) {
+        match self {
+            Self::Id(column) | Self::Time(column) => statement.push(column),
+            Self::Data(path) => match statement.dialect {
+                Dialect::Sqlite => statement.push(&format!("(r.data ->> '{}')", sqlite_path(path))),
+                Dialect::Postgres => {
+                    let value = postgres_path(path, " -> ");
+                    statement.push(&format!("nullif({value}, 'null'::jsonb)"));
+                }
+            },
+        }
+    }
+
+    /// Its value as text.
+    pub(super) fn push_text(self, statement: &mut Statement) {
+        match (self, statement.dialect) {
+            (Self::Data(path), Dialect::Postgres) => {
+                statement.push(&format!("({})", postgres_path(path, " ->> ")));
+            }
+            (Self::Data(_) | Self::Id(_) | Self::Time(_), Dialect::Sqlite)
+            | (Self::Id(_) | Self::Time(_), Dialect::Postgres) => self.push(statement),
+        }
+    }
+
+    /// The name of its JSON type, for a path into the data.
+    pub(super) fn push_type(self, statement: &mut Statement) {
+        let Self::Data(path) = self else { return statement.push("null") };
+        let text = match statement.dialect {
+            Dialect::Sqlite => format!("json_type(r.data, '{}')", sqlite_path(path)),
+            Dialect::Postgres => format!("jsonb_typeof({})", postgres_path(path, " -> ")),
+        };
+        statement.push(&text);
+    }
+
+    /// The items of a list, for a path into the data in `SQLite`.
+    pub(super) fn push_items(self, statement: &mut Statement) {
+        if let Self::Data(path) = self {
+            statement.push(&format!("json_each(r.data, '{}') e", sqlite_path(path)));
+        }
     }
 
     /// A JSON value as the database compares it; none for null.
-    pub(super) fn column_value(
-        &self,
+    pub(super) fn value(
+        self,
         dialect: Dialect,
         name: &str,
         value: &Value,
@@ -75,57 +117,46 @@ impl<'a> Field<'a> {
             (Self::Id(_), _) => Err(bad("give a UUID")),
             (Self::Time(_), _) => Err(bad("give an RFC 3339 time")),
             (Self::Data(_), _) => Ok(match dialect {
-                Dialect::Sqlite => sqlite_value(value).map(FieldValue::Column),
+                Dialect::Sqlite => sqlite_value(value),
                 Dialect::Postgres => Some(FieldValue::Json(value.to_string())),
             }),
         }
     }
 }
 
-/// A value to compare a field with.
-pub(super) enum FieldValue {
-    /// As it is.
-    Column(sql::Value<'static>),
-    /// As JSON, which only `PostgreSQL` compares.
-    Json(String),
+fn sqlite_path(path: &str) -> String {
+    let quoted: Vec<_> = path.split('.').map(|key| format!("\"{key}\"")).collect();
+    format!("$.{}", quoted.join("."))
 }
 
-/// Adds a path into the data. What isn't there is null, and so is JSON's null.
-fn push_path(statement: &mut Statement, path: &str) {
-    match statement.dialect {
-        Dialect::Sqlite => {
-            let quoted: Vec<_> = path.split('.').map(|key| format!("\"{key}\"")).collect();
-            statement.push("(r.data ->> ");
-            statement.bind(format!("$.{}", quoted.join(".")));
-            statement.push(")");
-        }
-        Dialect::Postgres => {
-            statement.push("nullif(r.data");
-            for key in path.split('.') {
-                statement.push(" -> ");
-                statement.bind(key.to_owned());
-            }
-            statement.push(", 'null'::jsonb)");
-        }
+/// Key after key, since `#>` would also count into lists; the last one with an operator of its own.
+fn postgres_path(path: &str, last: &str) -> String {
+    let keys: Vec<_> = path.split('.').collect();
+    let mut text = String::from("r.data");
+    for (index, key) in keys.iter().enumerate() {
+        text.push_str(if index + 1 == keys.len() { last } else { " -> " });
+        text.extend(["'", key, "'"]);
     }
+    text
 }
 
 /// A JSON value as `->>` gives it; none for null.
-fn sqlite_value(value: &Value) -> Option<sql::Value<'static>> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone().into()),
+fn sqlite_value(value: &Value) -> Option<FieldValue> {
+    let column: sql::Value<'static> = match value {
+        Value::Null => return None,
+        Value::String(text) => text.clone().into(),
         // SQLite has true and false as 1 and 0.
-        Value::Bool(bool) => Some((*bool).into()),
+        Value::Bool(bool) => (*bool).into(),
         Value::Number(number) => match number.as_i64() {
-            Some(integer) => Some(integer.into()),
-            None => number.as_f64().map(Into::into),
+            Some(integer) => integer.into(),
+            None => return Some(FieldValue::Read(value.to_string())),
         },
-        Value::Array(_) | Value::Object(_) => Some(value.to_string().into()),
-    }
+        Value::Array(_) | Value::Object(_) => value.to_string().into(),
+    };
+    Some(FieldValue::Column(column))
 }
 
-/// Whether a text can be the name of a field.
+/// Whether a text can be the name of a field: nothing that could end a literal.
 fn is_key(key: &str) -> bool {
     !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
 }

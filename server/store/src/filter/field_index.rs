@@ -4,7 +4,7 @@
 use tinybase_model::{CollectionId, Record, Referrer};
 
 use super::Statement;
-use super::field::FieldValue;
+use super::statement::FieldValue;
 use crate::event::NewEvent;
 use crate::record::decode;
 use crate::sql::{Connection, Dialect, Row, Source, Sql, query};

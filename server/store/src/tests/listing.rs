@@ -1,7 +1,7 @@
 //! Lists of records by condition and order.
 
 use serde_json::{Value, json};
-use tinybase_model::{Collection, Comparison, Condition, Record, RecordId, SortKey};
+use tinybase_model::{Collection, Comparison, Condition, Filter, Record, RecordId, SortKey};
 
 use super::TestStore;
 use crate::{ListError, PageStart, RecordQuery, Scope};
@@ -13,13 +13,13 @@ fn condition(field: &str, comparison: Comparison, value: Value) -> Condition {
 async fn list(test: &TestStore, scope: Scope, conditions: &[Condition]) -> Vec<RecordId> {
     let query = RecordQuery {
         scope,
-        conditions: conditions.to_vec(),
+        filter: conditions.to_vec().into(),
         sort: Vec::new(),
         from: PageStart::Offset(0),
         limit: 100,
     };
     let records = test.store.list_records(&query).await.expect("a list");
-    let total = test.store.count_records(&query.scope, conditions).await.expect("a count");
+    let total = test.store.count_records(&query.scope, &query.filter, None).await.expect("a count");
     assert_eq!(total, records.len() as u64);
     records.into_iter().map(|record| record.id).collect()
 }
@@ -99,7 +99,7 @@ async fn a_condition_that_makes_no_sense_says_so() {
     for condition in cases {
         let query = RecordQuery {
             scope: Scope::Everything,
-            conditions: vec![condition.clone()],
+            filter: vec![condition.clone()].into(),
             sort: Vec::new(),
             from: PageStart::Offset(0),
             limit: 1,
@@ -141,7 +141,7 @@ async fn pages_cover_all_records_once_while_others_are_added() {
     let (collection, mut expected) = numbers(&test).await;
     let mut query = RecordQuery {
         scope: Scope::Collection(collection.id),
-        conditions: Vec::new(),
+        filter: Filter::always(),
         sort: Vec::new(),
         from: PageStart::Offset(0),
         limit: 2,
@@ -150,7 +150,7 @@ async fn pages_cover_all_records_once_while_others_are_added() {
     loop {
         let page = test.store.list_records(&query).await.expect("a page");
         let Some(last) = page.last() else { break };
-        query.from = PageStart::After(last.id);
+        query.from = PageStart::After { values: Vec::new(), id: last.id };
         if seen.len() < 4 {
             expected.push(test.record(&collection, None, &json!({"late": true})).await);
         }
@@ -174,7 +174,7 @@ async fn records_are_sorted_by_any_field() {
     for (field, descending, expected) in cases {
         let query = RecordQuery {
             scope: Scope::Collection(collection.id),
-            conditions: Vec::new(),
+            filter: Filter::always(),
             sort: vec![SortKey { field: field.to_owned(), descending }],
             from: PageStart::Offset(0),
             limit: 100,
@@ -182,5 +182,57 @@ async fn records_are_sorted_by_any_field() {
         let found = test.store.list_records(&query).await.expect("a list");
         let found: Vec<_> = found.into_iter().map(|record| record.id).collect();
         assert_eq!(found, expected.map(|index| records[index].id), "{field} {descending}");
+    }
+}
+
+/// Reads a list page by page, each after the last record of the one before.
+async fn by_pages(test: &TestStore, whole: &RecordQuery) -> Vec<RecordId> {
+    let mut query = RecordQuery { limit: 3, ..whole.clone() };
+    let mut seen = Vec::new();
+    loop {
+        let page = test.store.list_records(&query).await.expect("a page");
+        let Some(last) = page.last() else { return seen };
+        let data: Value = last.data.parse().expect("data");
+        let value = |key: &SortKey| match key.field.strip_prefix("data.") {
+            Some(name) => data[name].clone(),
+            None => json!(last.updated_at),
+        };
+        let values = query.sort.iter().map(value).collect();
+        query.from = PageStart::After { values, id: last.id };
+        seen.extend(page.into_iter().map(|record| record.id));
+    }
+}
+
+#[tokio::test]
+async fn pages_after_a_record_are_the_list_in_every_order() {
+    let test = TestStore::open().await;
+    let collection = test.collection("many").await;
+    // Few values, so that there are ties, and some that aren't there.
+    for n in 0..40_u32 {
+        let number =
+            [json!(null), json!(0.1), json!(-1), json!(7), json!(1e300)][n as usize % 5].clone();
+        let word = ["", "a", "ä", "B"][n as usize / 3 % 4];
+        let data = match n % 7 {
+            0 => json!({ "n": number }),
+            _ => json!({ "n": number, "s": word, "b": n % 2 == 0 }),
+        };
+        test.record(&collection, None, &data).await;
+    }
+    let fields = ["data.n", "data.s", "data.b", "updated_at"];
+    for (first, second) in fields.into_iter().flat_map(|one| fields.map(|two| (one, two))) {
+        for directions in [(false, false), (false, true), (true, false), (true, true)] {
+            let key = |field: &str, descending| SortKey { field: field.to_owned(), descending };
+            let whole = RecordQuery {
+                scope: Scope::Collection(collection.id),
+                filter: Filter::always(),
+                sort: vec![key(first, directions.0), key(second, directions.1)],
+                from: PageStart::Offset(0),
+                limit: 100,
+            };
+            let list = test.store.list_records(&whole).await.expect("a list");
+            let list: Vec<_> = list.into_iter().map(|record| record.id).collect();
+            assert_eq!(list.len(), 40);
+            assert_eq!(by_pages(&test, &whole).await, list, "{first} {second} {directions:?}");
+        }
     }
 }

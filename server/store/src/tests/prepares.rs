@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use sqlx::{Executor, SqlStr};
-use tinybase_model::{CollectionId, Comparison, Condition, RecordId, SortKey, UserId};
+use tinybase_model::{CollectionId, Comparison, Filter, RecordId, SortKey, UserId};
 
 use super::TestStore;
 use crate::filter::explain;
@@ -70,6 +70,7 @@ const STATEMENTS: &[(&str, Sql)] = statements![
     delivery::DEAD_LETTERS,
     event::APPEND_EVENTS,
     event::HEAD,
+    event::FIRST_EVENT,
     event::READ_EVENTS,
     event::READ_EVENT,
     event::CLEAN_UP_EVENTS,
@@ -108,6 +109,9 @@ const STATEMENTS: &[(&str, Sql)] = statements![
     transaction::SAVEPOINT,
     transaction::RELEASE,
     transaction::ROLLBACK_TO,
+    transaction::SAVEPOINT_BATCH,
+    transaction::ROLLBACK_TO_BATCH,
+    transaction::RELEASE_BATCH,
     transaction::IS_SOUND,
     user::INSERT_USER,
     user::USER_BY_ID,
@@ -181,7 +185,7 @@ fn every_statement_of_the_source_is_in_the_list() {
     assert_eq!(listed, names_in_source());
 }
 
-fn every_condition() -> Vec<Condition> {
+fn every_condition() -> Filter {
     let fields = [
         ("id", json!(RecordId::generate())),
         ("collection_id", json!(CollectionId::generate())),
@@ -192,7 +196,7 @@ fn every_condition() -> Vec<Condition> {
         ("data.a.b-c", json!(1.5)),
         ("data.ä", json!("'; drop table users; --")),
         ("data._", json!(true)),
-        ("data.0", json!({"a": [1]})),
+        ("data.0", json!(7)),
     ];
     let comparisons = [
         Comparison::Equal,
@@ -202,23 +206,53 @@ fn every_condition() -> Vec<Condition> {
         Comparison::Greater,
         Comparison::GreaterOrEqual,
         Comparison::In,
+        Comparison::Like,
+        Comparison::Contains,
     ];
-    let mut conditions = Vec::new();
+    let mut filters = Vec::new();
     for (field, value) in fields {
         for comparison in comparisons {
+            let is_data = field.starts_with("data.");
             let value = match comparison {
+                Comparison::Like | Comparison::Contains if !is_data => continue,
+                Comparison::Like => json!("%_\\%*[?x"),
                 Comparison::In => json!([value, null]),
-                Comparison::Equal
+                Comparison::Contains
+                | Comparison::Equal
                 | Comparison::NotEqual
                 | Comparison::Less
                 | Comparison::LessOrEqual
                 | Comparison::Greater
                 | Comparison::GreaterOrEqual => value.clone(),
             };
-            conditions.push(Condition { field: field.to_owned(), comparison, value });
+            filters.push(Filter::value(field, comparison, value));
+        }
+        let pairs = [("data.n", true), ("data.a.b", true), ("id", false), ("created_at", false)];
+        for (other, is_data) in pairs {
+            let is_time = |name: &str| name.ends_with("_at");
+            for comparison in comparisons {
+                if matches!(comparison, Comparison::In | Comparison::Like)
+                    || is_time(field) != is_time(other)
+                    || (comparison == Comparison::Contains
+                        && !(is_data && field.starts_with("data.")))
+                {
+                    continue;
+                }
+                let (left, right) = (field.to_owned(), other.to_owned());
+                filters.push(Filter::Fields { left, comparison, right });
+            }
         }
     }
-    conditions
+    Filter::Any(vec![Filter::Not(Box::new(Filter::All(filters))), Filter::never()])
+}
+
+/// With and without values for every key of an order.
+fn every_place(id: RecordId) -> [Vec<serde_json::Value>; 2] {
+    let (id, at) = (json!(id), json!("2026-01-31T00:00:00Z"));
+    [
+        vec![id.clone(), id.clone(), at.clone(), json!("x"), json!(0.1), id.clone()],
+        vec![id.clone(), json!(null), at, json!(null), json!(7), id],
+    ]
 }
 
 #[tokio::test]
@@ -232,21 +266,30 @@ async fn every_list_that_can_be_asked_for_prepares() {
         Scope::Several { full: vec![collection], owned: vec![collection], owner: Some(owner) },
         Scope::Several { full: Vec::new(), owned: Vec::new(), owner: None },
     ];
-    let sorts = ["id", "collection_id", "owner_id", "created_at", "updated_at", "data.a.b"];
+    let sorts = ["collection_id", "owner_id", "updated_at", "data.a.b", "data.n", "id"];
     for scope in scopes {
         for descending in [false, true] {
             let sort = sorts.map(|field| SortKey { field: field.to_owned(), descending });
             let query = RecordQuery {
                 scope: scope.clone(),
-                conditions: every_condition(),
+                filter: every_condition(),
                 sort: sort.to_vec(),
                 from: PageStart::Offset(3),
                 limit: 5,
             };
             assert!(test.store.list_records(&query).await.expect("a list").is_empty());
+            let id = RecordId::generate();
+            for values in every_place(id) {
+                let from = PageStart::After { values, id };
+                let query = RecordQuery { from, ..query.clone() };
+                assert!(test.store.list_records(&query).await.expect("a list").is_empty());
+            }
         }
-        let total = test.store.count_records(&scope, &every_condition()).await;
-        assert_eq!(total.expect("a count"), 0);
+        for at_most in [None, Some(7)] {
+            let filter = every_condition();
+            let total = test.store.count_records(&scope, &filter, at_most).await;
+            assert_eq!(total.expect("a count"), 0);
+        }
     }
 }
 
@@ -263,8 +306,8 @@ async fn the_usual_lists_use_an_index() {
         (Scope::Everything, Vec::new(), "sqlite_autoindex_records_1"),
     ];
     for (scope, sort, index) in lists {
-        let from = PageStart::After(RecordId::generate());
-        let query = RecordQuery { scope, conditions: Vec::new(), sort, from, limit: 5 };
+        let from = PageStart::After { values: vec![json!(null)], id: RecordId::generate() };
+        let query = RecordQuery { scope, filter: Filter::always(), sort, from, limit: 5 };
         let plan = explain(&test.store, &query).await;
         assert!(plan.contains(index), "{query:?}\n{plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{query:?}\n{plan}");

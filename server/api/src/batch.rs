@@ -1,0 +1,193 @@
+//! Batches of operations on records.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tinybase_core::{BATCH_MAX, BatchOperation, Change, Core, Expected};
+use tinybase_model::{FieldViolation, Record, RecordId};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::body::{Json, Segments, with_failed_open};
+use crate::caller::Caller;
+use crate::openapi::{Conflict, Forbidden, Invalid, NotFound, PreconditionFailed, Rejected};
+use crate::problem::{HttpProblem, Kind};
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(batch)).routes(routes!(batch_of_one))
+}
+
+/// Operations that take place together or not at all.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BatchBody {
+    /// In the order in which they take place; at most 1,000.
+    operations: Vec<OperationBody>,
+}
+
+/// One operation of a batch.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OperationBody {
+    /// What to do.
+    op: Op,
+    /// The collection; not where the path says it.
+    collection: Option<String>,
+    /// The record; not for `create`.
+    id: Option<RecordId>,
+    /// The data; not for `delete`.
+    #[schema(value_type = Option<Object>)]
+    data: Option<Map<String, Value>>,
+    /// The tag that the record must have, as in `if-match`.
+    if_match: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Op {
+    /// A new record.
+    Create,
+    /// Merges the data over the old data.
+    Update,
+    /// Puts the data in the place of the old data.
+    Replace,
+    /// Deletes the record.
+    Delete,
+}
+
+/// What a batch came to.
+#[derive(Serialize, ToSchema)]
+struct BatchAnswer {
+    /// For each operation the record; null for a deletion.
+    results: Vec<Option<Record>>,
+}
+
+/// Does several operations on records of any collections, or none of them.
+///
+/// Each is checked as it would be alone, and sees what those before it do. If one can't be done,
+/// nothing is, and `errors` names it: its `field` begins with `/operations/` and its number.
+#[utoipa::path(
+    post, path = "/api/batch", operation_id = "write_batch", tag = "records",
+    security(("bearer" = [])),
+    responses(
+        (status = 200, description = "All of it took place", body = BatchAnswer),
+        Invalid, Forbidden, NotFound, Conflict, PreconditionFailed, Rejected,
+    )
+)]
+async fn batch(
+    State(core): State<Core>,
+    caller: Caller,
+    Json(body): Json<BatchBody>,
+) -> Result<Response, HttpProblem> {
+    run(&core, caller, None, body).await
+}
+
+/// Does several operations on records of a collection, or none of them.
+#[utoipa::path(
+    post, path = "/api/collections/{name}/records/batch", operation_id = "write_records_batch", tag = "records",
+    security(("bearer" = [])), params(("name" = String, Path, description = "The collection's name")),
+    responses(
+        (status = 200, description = "All of it took place", body = BatchAnswer),
+        Invalid, Forbidden, NotFound, Conflict, PreconditionFailed, Rejected,
+    )
+)]
+async fn batch_of_one(
+    State(core): State<Core>,
+    caller: Caller,
+    Segments(name): Segments<String>,
+    Json(body): Json<BatchBody>,
+) -> Result<Response, HttpProblem> {
+    run(&core, caller, Some(&name), body).await
+}
+
+async fn run(
+    core: &Core,
+    caller: Caller,
+    collection: Option<&str>,
+    body: BatchBody,
+) -> Result<Response, HttpProblem> {
+    let count = body.operations.len();
+    if !(1..=BATCH_MAX).contains(&count) {
+        let detail = format!("A batch has 1 to {BATCH_MAX} operations, not {count}");
+        return Err(HttpProblem::new(Kind::Unprocessable, detail));
+    }
+    let operations: Vec<_> = body
+        .operations
+        .into_iter()
+        .enumerate()
+        .map(|(index, operation)| operation.read(collection).map_err(|wrong| wrong.at(index)))
+        .collect::<Result<_, _>>()?;
+    match core.records().batch(&caller.cause(), &operations).await {
+        Ok(written) => {
+            let answer = BatchAnswer { results: written.value };
+            Ok(with_failed_open(StatusCode::OK, answer, &written.failed_open))
+        }
+        Err(error) => {
+            let index = error.index;
+            Err(HttpProblem::from(error).within(&format!("/operations/{index}")))
+        }
+    }
+}
+
+/// A key that is missing or too much.
+struct Wrong {
+    key: &'static str,
+    message: &'static str,
+}
+
+impl Wrong {
+    fn at(&self, index: usize) -> HttpProblem {
+        let field = format!("/operations/{index}/{}", self.key);
+        let detail = format!("{field} {}", self.message);
+        let errors = vec![FieldViolation { field, message: self.message.to_owned() }];
+        HttpProblem::new(Kind::Unprocessable, detail).with_errors(errors)
+    }
+}
+
+impl OperationBody {
+    fn read(self, collection: Option<&str>) -> Result<BatchOperation, Wrong> {
+        let wrong = |key, message| Wrong { key, message };
+        let collection = match (collection, self.collection) {
+            (Some(name), None) => name.to_owned(),
+            (Some(name), Some(other)) if other == name => other,
+            (Some(_), Some(_)) => return Err(wrong("collection", "is not the path's")),
+            (None, Some(name)) => name,
+            (None, None) => return Err(wrong("collection", "is missing")),
+        };
+        let id = || self.id.ok_or(wrong("id", "is missing"));
+        let data = self.data.ok_or(wrong("data", "is missing"));
+        if self.op == Op::Create {
+            if self.id.is_some() {
+                return Err(wrong("id", "is the server's to choose"));
+            }
+            if self.if_match.is_some() {
+                return Err(wrong("if_match", "is for records that are there"));
+            }
+            return Ok(BatchOperation::Create { collection, data: data? });
+        }
+        let expected = match self.if_match.as_deref() {
+            None | Some("*") => Expected::Any,
+            Some(tag) => {
+                let inner = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+                let version = inner.unwrap_or(tag).parse().ok();
+                Expected::OneOf(version.into_iter().collect())
+            }
+        };
+        let id = id()?;
+        let change = match self.op {
+            Op::Update => Change::Merge(data?),
+            Op::Replace => Change::Replace(data?),
+            Op::Create | Op::Delete => {
+                if data.is_ok() {
+                    return Err(wrong("data", "is not for a deletion"));
+                }
+                return Ok(BatchOperation::Delete { collection, id, expected });
+            }
+        };
+        Ok(BatchOperation::Change { collection, id, change, expected })
+    }
+}

@@ -1,0 +1,222 @@
+//! Listing and counting records: what a client asks for, checked against the schema and made a query
+//! of the store.
+
+use serde::Serialize;
+use tinybase_model::{Collection, Filter, Identity, Record, RecordId, SortKey};
+use tinybase_store::{PageStart, RecordQuery, Scope};
+use utoipa::ToSchema;
+
+use crate::access::{Actor, Granted, Operation, authorize};
+use crate::cursor::Cursor;
+use crate::filter::{self, Fields};
+use crate::live::Sight;
+use crate::record::{LIMIT_MAX, RecordError, Records};
+use crate::record_view::{RecordView, Selection};
+use crate::shelf::Shelved;
+
+/// Which records of a collection to list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListQuery {
+    /// Which page.
+    pub page: Page,
+    /// The order: fields separated by commas, `-` before what descends. Newest first unless given.
+    pub sort: Option<String>,
+    /// What they have to fulfil.
+    pub filter: Option<String>,
+    /// Which fields to show, separated by commas; all unless given.
+    pub fields: Option<String>,
+    /// Whether nobody needs to know how many there are.
+    pub without_total: bool,
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// At most so many, 1 to 1,000.
+    pub limit: u32,
+    /// After so many.
+    pub offset: u32,
+    /// After the page that gave this.
+    pub cursor: Option<String>,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { limit: 100, offset: 0, cursor: None }
+    }
+}
+
+/// A part of a collection's records.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RecordList {
+    /// The records.
+    #[schema(value_type = Vec<Record>)]
+    pub records: Vec<RecordView>,
+    /// How many there are without limit and offset; not with `count=false`. Beyond 1,000 it may be
+    /// some seconds old.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// The limit that was asked for.
+    pub limit: u32,
+    /// The offset that was asked for.
+    pub offset: u32,
+    /// Asks for the next page; not there if this is the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// How many records there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RecordCount {
+    /// So many.
+    pub count: u64,
+}
+
+/// The most keys of an order.
+const SORT_KEYS_MAX: usize = 8;
+
+impl Records<'_> {
+    /// Records of a collection. Under the rule `owner` these are only one's own.
+    pub async fn list(
+        &self,
+        identity: &Identity,
+        collection: &str,
+        query: &ListQuery,
+    ) -> Result<RecordList, RecordError> {
+        let Page { limit, offset, cursor } = &query.page;
+        if !(1..=LIMIT_MAX).contains(limit) {
+            return Err(RecordError::Query(format!("limit must be 1 to {LIMIT_MAX}")));
+        }
+        let shelved = self.core.find_collection(collection).await?;
+        let (scope, filter) = seen(&shelved, identity, query.filter.as_deref())?;
+        let selection = Selection::read(shelved.fields(identity), query.fields.as_deref())?;
+        let asked = query.filter.as_deref().unwrap_or_default();
+        let (sort, from) = match cursor {
+            None => {
+                let sort = query.sort.as_deref().unwrap_or(NEWEST_FIRST);
+                (sort.to_owned(), PageStart::Offset((*offset).into()))
+            }
+            Some(cursor) => {
+                let Cursor { sort, values, id } =
+                    Cursor::read(cursor, shelved.collection.id, asked)?;
+                if *offset > 0 || query.sort.as_ref().is_some_and(|other| *other != sort) {
+                    let detail = "a cursor has its own place and order; leave offset and sort out";
+                    return Err(RecordError::Query(detail.to_owned()));
+                }
+                (sort, PageStart::After { values, id })
+            }
+        };
+        let keys = sort_keys(shelved.fields(identity), &sort)?;
+        let store = &self.core.inner.store;
+        // One more tells whether there is another page.
+        let page = RecordQuery { scope, filter, sort: keys, from, limit: limit + 1 };
+        let mut records = store.list_records(&page).await?;
+        let more = records.len() > *limit as usize;
+        records.truncate(*limit as usize);
+        let RecordQuery { scope, filter, sort: keys, .. } = page;
+        let next_cursor = match records.last().filter(|_| more) {
+            Some(last) => {
+                Cursor::after(last, sort, &keys).map(|next| next.text(last.collection_id, asked))
+            }
+            None => None,
+        };
+        let total = if query.without_total {
+            None
+        } else {
+            Some(self.core.inner.counts.total(store, &scope, &filter).await?)
+        };
+        let records = records.into_iter().map(|record| selection.view(record)).collect();
+        Ok(RecordList { records, total, limit: *limit, offset: *offset, next_cursor })
+    }
+
+    /// How many records of a collection fulfil a filter, exactly and now.
+    pub async fn count(
+        &self,
+        identity: &Identity,
+        collection: &str,
+        filter: Option<&str>,
+    ) -> Result<RecordCount, RecordError> {
+        let shelved = self.core.find_collection(collection).await?;
+        let (scope, filter) = seen(&shelved, identity, filter)?;
+        let count = self.core.inner.store.count_records(&scope, &filter, None).await?;
+        Ok(RecordCount { count })
+    }
+
+    /// A record as a client wants to see it.
+    pub async fn view(
+        &self,
+        identity: &Identity,
+        collection: &str,
+        id: RecordId,
+        fields: Option<&str>,
+    ) -> Result<RecordView, RecordError> {
+        let record = self.get(identity, collection, id).await?;
+        let shelved = self.core.find_collection(collection).await?;
+        Ok(Selection::read(shelved.fields(identity), fields)?.view(record))
+    }
+}
+
+/// What somebody may list of a collection, as far as it fulfils a filter.
+pub(crate) fn seen(
+    shelved: &Shelved,
+    identity: &Identity,
+    filter: Option<&str>,
+) -> Result<(Scope, Filter), RecordError> {
+    let attempt = shelved.attempt(Operation::List, None);
+    let scope = match authorize(Actor::client(identity), attempt)? {
+        Granted::Everything => Scope::Collection(shelved.collection.id),
+        Granted::OwnedBy(user) => Scope::Owned(shelved.collection.id, user),
+    };
+    let filter = match filter {
+        None => Filter::always(),
+        Some(text) => filter::read(text, shelved.fields(identity))
+            .map_err(|error| RecordError::Query(error.to_string()))?,
+    };
+    Ok((scope, filter))
+}
+
+const NEWEST_FIRST: &str = "-created_at";
+
+/// Reads an order such as `-created_at,title`.
+fn sort_keys(fields: Fields<'_>, sort: &str) -> Result<Vec<SortKey>, RecordError> {
+    let keys: Vec<_> = sort.split(',').map(str::trim).collect();
+    if keys.len() > SORT_KEYS_MAX {
+        let detail = format!("records can be sorted by at most {SORT_KEYS_MAX} fields");
+        return Err(RecordError::Query(detail));
+    }
+    keys.into_iter().map(|key| sort_key(fields, key)).collect()
+}
+
+fn sort_key(fields: Fields<'_>, key: &str) -> Result<SortKey, RecordError> {
+    let (name, descending) = match key.strip_prefix('-') {
+        Some(name) => (name, true),
+        None => (key.strip_prefix('+').unwrap_or(key), false),
+    };
+    let path: Vec<String> = name.split('.').map(str::to_owned).collect();
+    match fields.find(&path) {
+        Some((field, kind)) if kind.is_sortable() => Ok(SortKey { field, descending }),
+        Some((_, kind)) => Err(RecordError::Query(format!(
+            "records can't be sorted by {name:?}, which is {}",
+            kind.noun()
+        ))),
+        None => Err(RecordError::Query(format!(
+            "records can't be sorted by {name:?}; use created_at, updated_at, id, owner_id or a \
+             field of the collection"
+        ))),
+    }
+}
+
+/// The same for live changes.
+pub(crate) fn sight(
+    shelved: &Shelved,
+    identity: &Identity,
+    filter: Option<&str>,
+) -> Result<Sight, RecordError> {
+    let (scope, filter) = seen(shelved, identity, filter)?;
+    let owner = match scope {
+        Scope::Owned(_, owner) => Some(owner),
+        Scope::Collection(_) | Scope::Everything | Scope::Several { .. } => None,
+    };
+    let Collection { id, name, .. } = &shelved.collection;
+    Ok(Sight { collection_id: *id, collection: name.clone(), owner, filter })
+}

@@ -1,0 +1,154 @@
+//! Records as clients see them: the fields that they asked for.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::{Map, Value};
+use tinybase_model::{JsonBytes, Record};
+
+use crate::filter::Fields;
+use crate::record::RecordError;
+
+/// The most fields of a selection.
+const FIELDS_MAX: usize = 100;
+
+/// Which fields of records to show. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub(crate) struct Selection {
+    /// Fields of the data that are never shown.
+    hidden: Arc<[String]>,
+    /// What was asked for; none is everything.
+    chosen: Option<Arc<Chosen>>,
+}
+
+#[derive(Debug)]
+struct Chosen {
+    /// Fields of the record itself.
+    own: Vec<&'static str>,
+    /// Paths into the data; none shows no data.
+    paths: Vec<Vec<String>>,
+    /// Whether all of the data is shown.
+    all_data: bool,
+}
+
+/// The record's own fields.
+const OWN: [&str; 5] = ["id", "collection_id", "owner_id", "created_at", "updated_at"];
+
+impl Selection {
+    /// Reads a selection such as `id,data.title,author.name`.
+    pub(crate) fn read(known: Fields<'_>, fields: Option<&str>) -> Result<Self, RecordError> {
+        let hidden = known.schema.hidden().filter(|_| !known.with_hidden);
+        let hidden = hidden.map(str::to_owned).collect();
+        let Some(fields) = fields else { return Ok(Self { hidden, chosen: None }) };
+        let mut chosen = Chosen { own: Vec::new(), paths: Vec::new(), all_data: false };
+        for (index, name) in fields.split(',').map(str::trim).enumerate() {
+            if index == FIELDS_MAX {
+                let detail = format!("at most {FIELDS_MAX} fields can be selected");
+                return Err(RecordError::Query(detail));
+            }
+            if let Some(own) = OWN.into_iter().find(|own| *own == name) {
+                chosen.own.push(own);
+                continue;
+            }
+            if name == "data" {
+                chosen.all_data = true;
+                continue;
+            }
+            let path: Vec<String> = name.split('.').map(str::to_owned).collect();
+            let Some((field, _)) = known.find(&path) else {
+                return Err(RecordError::Query(format!("{name:?} is no field of the collection")));
+            };
+            let path = field.strip_prefix("data.").unwrap_or(&field);
+            chosen.paths.push(path.split('.').map(str::to_owned).collect());
+        }
+        Ok(Self { hidden, chosen: Some(Arc::new(chosen)) })
+    }
+
+    /// A record with what is selected.
+    pub(crate) fn view(&self, mut record: Record) -> RecordView {
+        match &self.chosen {
+            // Only fields that may be shown were chosen.
+            Some(chosen) if !chosen.all_data => record.data = chosen.data(&record.data),
+            Some(_) | None if !self.hidden.is_empty() => {
+                // Data is an object.
+                let mut data: Map<String, Value> = record.data.parse().unwrap_or_default();
+                data.retain(|name, _| !self.hidden.contains(name));
+                record.data = JsonBytes::from(&data);
+            }
+            Some(_) | None => {}
+        }
+        RecordView { record, selection: self.clone() }
+    }
+}
+
+impl Chosen {
+    /// What is selected of the data.
+    fn data(&self, data: &JsonBytes) -> JsonBytes {
+        if self.paths.is_empty() {
+            return JsonBytes::empty_object();
+        }
+        // Data is an object.
+        let data: Map<String, Value> = data.parse().unwrap_or_default();
+        let mut shown = Map::new();
+        for path in &self.paths {
+            copy(&data, path, &mut shown);
+        }
+        JsonBytes::from(&shown)
+    }
+}
+
+/// Copies what a path leads to, with the objects on the way.
+fn copy(from: &Map<String, Value>, path: &[String], to: &mut Map<String, Value>) {
+    let Some((key, rest)) = path.split_first() else { return };
+    let Some(value) = from.get(key) else { return };
+    if rest.is_empty() {
+        to.insert(key.clone(), value.clone());
+        return;
+    }
+    let Value::Object(inner) = value else { return };
+    let entry = to.entry(key.clone()).or_insert_with(|| Value::Object(Map::new()));
+    if let Value::Object(entry) = entry {
+        copy(inner, rest, entry);
+    }
+}
+
+/// A record as a client wants to see it.
+#[derive(Debug, Clone)]
+pub struct RecordView {
+    record: Record,
+    selection: Selection,
+}
+
+impl RecordView {
+    /// The record's version.
+    pub const fn version(&self) -> i64 {
+        self.record.version
+    }
+
+    /// The record, with no other data than what is shown.
+    pub const fn record(&self) -> &Record {
+        &self.record
+    }
+}
+
+impl Serialize for RecordView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let record = &self.record;
+        let Some(chosen) = &self.selection.chosen else { return record.serialize(serializer) };
+        let mut map = serializer.serialize_map(None)?;
+        for own in OWN.into_iter().filter(|own| chosen.own.contains(own)) {
+            match own {
+                "id" => map.serialize_entry(own, &record.id)?,
+                "collection_id" => map.serialize_entry(own, &record.collection_id)?,
+                "owner_id" => map.serialize_entry(own, &record.owner_id)?,
+                "created_at" => map.serialize_entry(own, &record.created_at)?,
+                _ => map.serialize_entry(own, &record.updated_at)?,
+            }
+        }
+        if chosen.all_data || !chosen.paths.is_empty() {
+            map.serialize_entry("data", &record.data)?;
+        }
+        map.end()
+    }
+}
