@@ -10,6 +10,7 @@ mod portal;
 mod rate_limits;
 mod records;
 mod records_query;
+mod rules;
 mod settings;
 mod strict_json;
 mod system;

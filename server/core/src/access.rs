@@ -3,13 +3,16 @@
 use serde_json::Value;
 use thiserror::Error;
 use tinybase_model::{
-    CollectionName, FieldViolation, FunctionAuth, FunctionBinding, Identity, Scope, Scopes, Target,
-    UserId,
+    CollectionName, FieldViolation, Filter, FunctionAuth, FunctionBinding, Identity, Record,
+    RecordFacts, Scope, Scopes, Target, UserId,
 };
+
+use tinybase_store::now;
 
 use crate::capability::{Capabilities, MissingCapability};
 use crate::problem::{Kind, Problem};
-use crate::schema::violation;
+use crate::rule::{Demand, Expression};
+use crate::schema::{Schema, violation};
 
 /// What is done with records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +50,7 @@ impl Operation {
 }
 
 /// Who is let through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Rule {
     /// Anybody.
     Public,
@@ -57,25 +60,36 @@ pub enum Rule {
     Owner,
     /// Administrators.
     Admin,
+    /// Whoever fulfils an expression with the record, and administrators.
+    Where(Expression),
 }
 
 impl Rule {
-    /// All of them.
+    /// Those that are a word.
     pub const ALL: [Self; 4] = [Self::Public, Self::Auth, Self::Owner, Self::Admin];
+    /// Their words in a collection's options.
+    pub const WORDS: [&str; 4] = ["public", "auth", "owner", "admin"];
 
-    /// The word for it in a collection's options.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Auth => "auth",
-            Self::Owner => "owner",
-            Self::Admin => "admin",
+    /// Reads a word or an expression over the fields of a schema.
+    fn parse(text: &str, schema: &Schema) -> Result<Self, String> {
+        let words = Self::WORDS.into_iter().zip(Self::ALL);
+        if let Some((_, rule)) = words.into_iter().find(|(word, _)| *word == text) {
+            return Ok(rule);
         }
+        let is_word = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if is_word && text != "true" && text != "false" {
+            let known = Self::WORDS.join(", ");
+            return Err(format!(
+                "is no rule; use {known} or an expression such as \"record.owner_id == user.id\""
+            ));
+        }
+        let expression = Expression::parse(text, schema);
+        expression.map(Self::Where).map_err(|error| format!("is no rule: {error}"))
     }
 }
 
 /// A collection's rules, one for each operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AccessRules {
     rules: [Rule; 5],
 }
@@ -89,13 +103,13 @@ impl Default for AccessRules {
 
 impl AccessRules {
     /// The rule for an operation.
-    pub const fn rule(&self, operation: Operation) -> Rule {
-        self.rules[operation as usize]
+    pub const fn rule(&self, operation: Operation) -> &Rule {
+        &self.rules[operation as usize]
     }
 
     /// These rules with another one for an operation.
     #[must_use]
-    pub const fn with(mut self, operation: Operation, rule: Rule) -> Self {
+    pub fn with(mut self, operation: Operation, rule: Rule) -> Self {
         self.rules[operation as usize] = rule;
         self
     }
@@ -103,8 +117,11 @@ impl AccessRules {
     /// Reads `access` of a collection's options; what isn't there has its default.
     ///
     /// # Errors
-    /// For each operation or rule that doesn't exist, one violation that names the nearest.
-    pub fn from_options(options: &Value) -> Result<Self, Vec<FieldViolation>> {
+    /// For each operation that doesn't exist and each rule that can't be read, one violation.
+    pub(crate) fn from_options(
+        options: &Value,
+        schema: &Schema,
+    ) -> Result<Self, Vec<FieldViolation>> {
         let access = match options.get("access") {
             None | Some(Value::Null) => return Ok(Self::default()),
             Some(Value::Object(access)) => access,
@@ -119,12 +136,10 @@ impl AccessRules {
                 violations.push(violation(&field, &format!("is no operation; use {known}")));
                 continue;
             };
-            let rule = Rule::ALL.into_iter().find(|rule| value.as_str() == Some(rule.as_str()));
-            if let Some(rule) = rule {
-                rules = rules.with(operation, rule);
-            } else {
-                let known = Rule::ALL.map(Rule::as_str).join(", ");
-                violations.push(violation(&field, &format!("is no rule; use {known}")));
+            let read = value.as_str().ok_or_else(|| "must be a text".to_owned());
+            match read.and_then(|text| Rule::parse(text, schema)) {
+                Ok(rule) => rules = rules.with(operation, rule),
+                Err(message) => violations.push(violation(&field, &message)),
             }
         }
         if violations.is_empty() { Ok(rules) } else { Err(violations) }
@@ -156,17 +171,19 @@ pub struct Attempt<'a> {
     pub collection: &'a CollectionName,
     /// The collection's rules.
     pub rules: &'a AccessRules,
-    /// The record's owner; for a list and a creation it doesn't matter.
-    pub owner: Option<UserId>,
+    /// The record; none if it isn't known yet, or if it is about many.
+    pub record: Option<&'a Record>,
 }
 
 /// How much of what was asked for is granted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Granted {
-    /// Everything.
+    /// Everything. With a record it is always that.
     Everything,
-    /// Only records of this user; only for a list.
+    /// Only records of this user.
     OwnedBy(UserId),
+    /// Only records that fulfil this.
+    Where(Filter),
 }
 
 /// Why somebody may not do something.
@@ -249,24 +266,54 @@ pub fn authorize(actor: Actor<'_>, attempt: Attempt<'_>) -> Result<Granted, Acce
         Identity::User { id, is_admin: false } => Some(*id),
         Identity::Anonymous => None,
     };
-    match (attempt.rules.rule(attempt.operation), user) {
-        (Rule::Public, _) | (Rule::Auth, Some(_)) => Ok(Granted::Everything),
-        (Rule::Owner, Some(user)) => match attempt.operation {
-            Operation::Create => Ok(Granted::Everything),
-            Operation::List => Ok(Granted::OwnedBy(user)),
-            Operation::Read | Operation::Update | Operation::Delete
-                if attempt.owner == Some(user) =>
-            {
-                Ok(Granted::Everything)
-            }
-            Operation::Read | Operation::Update | Operation::Delete => Err(denied()),
-        },
-        // Clients rely on it: reading is denied, writing asks for a login.
-        (Rule::Auth | Rule::Owner | Rule::Admin, None) if attempt.operation.is_write() => {
-            Err(AccessDenied::Unauthenticated)
+    let granted = match (attempt.rules.rule(attempt.operation), user) {
+        (Rule::Public, _) | (Rule::Auth, Some(_)) => Some(Granted::Everything),
+        (Rule::Owner, Some(_)) if attempt.operation == Operation::Create => {
+            Some(Granted::Everything)
         }
-        (Rule::Auth | Rule::Owner, None) | (Rule::Admin, _) => Err(denied()),
+        (Rule::Owner, Some(user)) => Some(Granted::OwnedBy(user)),
+        (Rule::Where(expression), _) => match expression.demand(actor.identity, now()) {
+            Demand::Constant(true) => Some(Granted::Everything),
+            Demand::Constant(false) => None,
+            Demand::Filter(filter) => Some(Granted::Where(filter)),
+        },
+        (Rule::Auth | Rule::Owner, None) | (Rule::Admin, _) => None,
+    };
+    let granted = match (granted, attempt.record) {
+        (Some(granted), Some(record)) => granted.includes(record).then_some(Granted::Everything),
+        (granted, _) => granted,
+    };
+    match (granted, user) {
+        (Some(granted), _) => Ok(granted),
+        // Clients rely on it: reading is denied, writing asks for a login.
+        (None, None) if attempt.operation.is_write() => Err(AccessDenied::Unauthenticated),
+        (None, _) => Err(denied()),
     }
+}
+
+impl Granted {
+    /// Whether a record is part of what is granted.
+    pub fn includes(&self, record: &Record) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::OwnedBy(user) => record.owner_id == Some(*user),
+            Self::Where(filter) => fulfils(filter, record),
+        }
+    }
+}
+
+/// Whether a record fulfils a filter.
+pub(crate) fn fulfils(filter: &Filter, record: &Record) -> bool {
+    // Data is an object.
+    let data: Value = record.data.parse().unwrap_or_default();
+    filter.matches(&RecordFacts {
+        id: Some(record.id),
+        collection_id: record.collection_id,
+        owner_id: record.owner_id,
+        created_at: Some(record.created_at),
+        updated_at: Some(record.updated_at),
+        data: &data,
+    })
 }
 
 /// Decides whether an actor may call a function. An extension needs the capability; on its own

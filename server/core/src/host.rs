@@ -4,8 +4,8 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use thiserror::Error;
 use tinybase_model::{
-    CallSummary, Cause, Collection, ExtensionName, Identity, JsonBytes, ListRecords, Permissions,
-    Record, RecordId, RecordPage, User, UserId,
+    CallSummary, Cause, Collection, Comparison, ExtensionName, Filter, Identity, JsonBytes,
+    ListRecords, Permissions, Record, RecordId, RecordPage, User, UserId,
 };
 use tinybase_store::{CallStatus, PageStart, RecordQuery, Scope, StoreError, ValueStored};
 
@@ -105,9 +105,10 @@ impl Host<'_> {
             _ => return Err(RecordError::Query(format!("page_size must be 0 to {LIMIT_MAX}"))),
         };
         let start = PageToken::read(list.page_token.as_deref(), !list.sort.is_empty())?;
+        let (scope, rule) = self.scope(list.collection.as_deref()).await?;
         let query = RecordQuery {
-            scope: self.scope(list.collection.as_deref()).await?,
-            filter: list.conditions.into(),
+            scope,
+            filter: rule.and(list.conditions.into()),
             sort: list.sort,
             from: start.start(),
             // One more tells whether there is another page.
@@ -231,26 +232,36 @@ impl Host<'_> {
         }
     }
 
-    /// Which records may be listed.
-    async fn scope(&self, collection: Option<&str>) -> Result<Scope, RecordError> {
+    /// Which records may be listed, and what they have to fulfil for that.
+    async fn scope(&self, collection: Option<&str>) -> Result<(Scope, Filter), RecordError> {
         if let Some(name) = collection {
             let shelved = self.core.find_collection(name).await?;
             let id = shelved.collection.id;
             let granted = authorize(self.actor(), shelved.attempt(Operation::List, None))?;
             return Ok(match granted {
-                Granted::Everything => Scope::Collection(id),
-                Granted::OwnedBy(user) => Scope::Owned(id, user),
+                Granted::Everything => (Scope::Collection(id), Filter::always()),
+                Granted::OwnedBy(user) => (Scope::Owned(id, user), Filter::always()),
+                Granted::Where(rule) => (Scope::Collection(id), rule),
             });
         }
         let (mut full, mut owned) = (Vec::new(), Vec::new());
+        let mut rules = Filter::always();
         for shelved in self.core.visible_collections(self.actor()).await? {
             match authorize(self.actor(), shelved.attempt(Operation::List, None)) {
                 Ok(Granted::Everything) => full.push(shelved.collection.id),
                 Ok(Granted::OwnedBy(_)) => owned.push(shelved.collection.id),
+                Ok(Granted::Where(rule)) => {
+                    let id = shelved.collection.id;
+                    full.push(id);
+                    let elsewhere =
+                        Filter::value("collection_id", Comparison::NotEqual, id.to_string());
+                    rules = rules.and(Filter::Any(vec![elsewhere, rule]));
+                }
                 Err(_) => {}
             }
         }
-        Ok(Scope::Several { full, owned, owner: self.cause.identity.user_id() })
+        let scope = Scope::Several { full, owned, owner: self.cause.identity.user_id() };
+        Ok((scope, rules))
     }
 }
 

@@ -34,6 +34,7 @@ mod record_change;
 mod record_list;
 mod record_view;
 mod relations;
+mod rule;
 mod schema;
 mod settings;
 mod settings_change;

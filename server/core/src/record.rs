@@ -212,7 +212,7 @@ impl Found {
         actor: Actor<'_>,
         operation: Operation,
     ) -> Result<(), AccessDenied> {
-        authorize(actor, self.shelved.attempt(operation, self.record.owner_id)).map(drop)
+        authorize(actor, self.shelved.attempt(operation, Some(&self.record))).map(drop)
     }
 
     /// Whether it is what somebody expects.

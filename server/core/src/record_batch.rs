@@ -198,6 +198,7 @@ impl Core {
         let id = RecordId::generate();
         draft.record_id = Some(id);
         let record = new_record(id, &shelved.collection, &draft);
+        authorize(acting.actor(), shelved.attempt(Operation::Create, Some(&record)))?;
         let event = Event::RecordCreate(draft);
         plan.writes.push(RecordWrite::Create(Box::new(RecordCreation {
             references: self.references(&shelved.schema, &record.data).await?,

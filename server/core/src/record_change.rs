@@ -111,6 +111,7 @@ impl Core {
         draft.record_id = Some(id);
         for _ in 0..TRIES_MAX {
             let record = new_record(id, &shelved.collection, &draft);
+            authorize(acting.actor(), shelved.attempt(Operation::Create, Some(&record)))?;
             let event = Event::RecordCreate(draft);
             let creation = RecordCreation {
                 references: self.references(&shelved.schema, &record.data).await?,

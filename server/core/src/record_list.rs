@@ -163,14 +163,20 @@ pub(crate) fn seen(
     filter: Option<&str>,
 ) -> Result<(Scope, Filter), RecordError> {
     let attempt = shelved.attempt(Operation::List, None);
-    let scope = match authorize(Actor::client(identity), attempt)? {
-        Granted::Everything => Scope::Collection(shelved.collection.id),
-        Granted::OwnedBy(user) => Scope::Owned(shelved.collection.id, user),
+    let id = shelved.collection.id;
+    let (scope, rule) = match authorize(Actor::client(identity), attempt)? {
+        Granted::Everything => (Scope::Collection(id), None),
+        Granted::OwnedBy(user) => (Scope::Owned(id, user), None),
+        Granted::Where(rule) => (Scope::Collection(id), Some(rule)),
     };
     let filter = match filter {
         None => Filter::always(),
         Some(text) => filter::read(text, shelved.fields(identity))
             .map_err(|error| RecordError::Query(error.to_string()))?,
+    };
+    let filter = match rule {
+        Some(rule) => rule.and(filter),
+        None => filter,
     };
     Ok((scope, filter))
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
 use thiserror::Error;
-use tinybase_model::{Collection, FieldViolation, Identity, UserId};
+use tinybase_model::{Collection, FieldViolation, Identity, Record};
 use tinybase_store::{FieldIndex, Store, StoreError, StoredCollection};
 
 use crate::access::{AccessRules, Attempt, Operation};
@@ -93,8 +93,12 @@ struct Unreadable(String);
 
 impl Shelved {
     /// Something that is to be done with records of it.
-    pub(crate) const fn attempt(&self, operation: Operation, owner: Option<UserId>) -> Attempt<'_> {
-        Attempt { operation, collection: &self.collection.name, rules: &self.rules, owner }
+    pub(crate) const fn attempt<'a>(
+        &'a self,
+        operation: Operation,
+        record: Option<&'a Record>,
+    ) -> Attempt<'a> {
+        Attempt { operation, collection: &self.collection.name, rules: &self.rules, record }
     }
 
     /// The fields that somebody may name in a query.

@@ -2,6 +2,7 @@
 
 mod access;
 mod collections;
+mod differential;
 mod functions;
 mod hosts;
 mod passwords;

@@ -31,7 +31,7 @@ impl Definition {
                 return Err(violations);
             }
         };
-        let rules = AccessRules::from_options(options);
+        let rules = AccessRules::from_options(options, &schema);
         let groups = UniqueGroups::from_options(options, &schema);
         match (rules, groups) {
             (Ok(rules), Ok(groups)) if violations.is_empty() => Ok(Self { schema, rules, groups }),

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use tinybase_model::{
-    Application, ApplicationTokenId, CollectionName, FunctionAuth, Identity, Permissions, Scope,
-    Scopes, UserId,
+    Application, ApplicationTokenId, CollectionId, CollectionName, FunctionAuth, Identity,
+    JsonBytes, Permissions, Record, RecordId, Scope, Scopes, UserId,
 };
 
 use super::{extension, function};
+use crate::schema::Schema;
 use crate::{
     AccessDenied, AccessRules, Actor, Attempt, Capabilities, Granted, Operation, Rule, authorize,
     authorize_admin, authorize_function, authorize_self, authorize_user, authorize_users,
@@ -32,13 +33,27 @@ fn decide(
 ) -> Expected {
     let collection: CollectionName = "notes".parse().expect("a name");
     let rules = AccessRules::default().with(operation, rule);
-    let attempt = Attempt { operation, collection: &collection, rules: &rules, owner };
+    let at = tinybase_store::now();
+    let record = Record {
+        id: RecordId::generate(),
+        collection_id: CollectionId::generate(),
+        collection: collection.clone(),
+        owner_id: owner,
+        data: JsonBytes::empty_object(),
+        created_at: at,
+        updated_at: at,
+        version: 1,
+    };
+    let about_many = matches!(operation, Operation::List | Operation::Create);
+    let record = (!about_many).then_some(&record);
+    let attempt = Attempt { operation, collection: &collection, rules: &rules, record };
     match authorize(Actor { identity, capabilities }, attempt) {
         Ok(Granted::Everything) => Expected::All,
         Ok(Granted::OwnedBy(user)) => {
             assert_eq!(Some(user), identity.user_id());
             Expected::Own
         }
+        Ok(Granted::Where(filter)) => panic!("no expression here: {filter:?}"),
         Err(AccessDenied::Unauthenticated) => Expected::Login,
         Err(
             AccessDenied::Rule { .. }
@@ -62,17 +77,17 @@ fn each_role_may_do_under_each_rule_what_the_table_says() {
         for rule in Rule::ALL {
             for owner in [None, Some(me), other] {
                 let about_one = !matches!(operation, Operation::List | Operation::Create);
-                let for_user = match (rule, operation) {
+                let for_user = match (rule.clone(), operation) {
                     (Rule::Public | Rule::Auth, _) | (Rule::Owner, Operation::Create) => All,
                     (Rule::Owner, Operation::List) => Own,
                     (Rule::Owner, _) if about_one && owner == Some(me) => All,
-                    (Rule::Owner | Rule::Admin, _) => No,
+                    (Rule::Owner | Rule::Admin | Rule::Where(_), _) => No,
                 };
                 let reads = matches!(operation, Operation::List | Operation::Read);
-                let for_anybody = match rule {
+                let for_anybody = match rule.clone() {
                     Rule::Public => All,
-                    Rule::Auth | Rule::Owner | Rule::Admin if reads => No,
-                    Rule::Auth | Rule::Owner | Rule::Admin => Login,
+                    Rule::Auth | Rule::Owner | Rule::Admin | Rule::Where(_) if reads => No,
+                    Rule::Auth | Rule::Owner | Rule::Admin | Rule::Where(_) => Login,
                 };
                 let table = [
                     (&Identity::Anonymous, for_anybody),
@@ -82,7 +97,7 @@ fn each_role_may_do_under_each_rule_what_the_table_says() {
                     (&Identity::Extension(extension()), No),
                 ];
                 for (identity, expected) in table {
-                    let found = decide(identity, None, operation, rule, owner);
+                    let found = decide(identity, None, operation, rule.clone(), owner);
                     assert_eq!(found, expected, "{identity:?} {operation:?} {rule:?} {owner:?}");
                 }
             }
@@ -124,7 +139,7 @@ fn an_extension_does_what_it_was_granted_within_the_rules_for_whom_it_acts() {
         (listed(&["records:read:*"]), &Identity::Operator, Operation::Create, Rule::Public, No),
     ];
     for (permissions, identity, operation, rule, expected) in cases {
-        let found = decide(identity, Some(&granted(&permissions)), operation, rule, None);
+        let found = decide(identity, Some(&granted(&permissions)), operation, rule.clone(), None);
         assert_eq!(found, expected, "{permissions:?} {identity:?} {operation:?} {rule:?}");
     }
 }
@@ -180,19 +195,21 @@ fn functions_and_users_are_for_whom_they_are() {
 
 #[test]
 fn rules_are_read_from_options_and_mistakes_are_named() {
-    let rules = AccessRules::from_options(&json!({"access": {"list": "admin"}, "color": "red"}));
+    let schema = Schema::parse(&json!({"fields": []})).expect("a schema");
+    let rules =
+        AccessRules::from_options(&json!({"access": {"list": "admin"}, "color": "red"}), &schema);
     let rules = rules.expect("rules");
     assert_eq!(rules, AccessRules::default().with(Operation::List, Rule::Admin));
-    assert_eq!(rules.rule(Operation::Read), Rule::Public);
-    assert_eq!(rules.rule(Operation::Create), Rule::Auth);
-    assert_eq!(rules.rule(Operation::Update), Rule::Owner);
-    assert_eq!(rules.rule(Operation::Delete), Rule::Owner);
+    assert_eq!(rules.rule(Operation::Read), &Rule::Public);
+    assert_eq!(rules.rule(Operation::Create), &Rule::Auth);
+    assert_eq!(rules.rule(Operation::Update), &Rule::Owner);
+    assert_eq!(rules.rule(Operation::Delete), &Rule::Owner);
     let wrong = json!({"access": {"list": "everybody", "write": "auth", "read": 1}});
-    let violations = AccessRules::from_options(&wrong).expect_err("mistakes");
+    let violations = AccessRules::from_options(&wrong, &schema).expect_err("mistakes");
     let fields: BTreeSet<_> = violations.iter().map(|v| v.field.as_str()).collect();
     let expected = ["/options/access/list", "/options/access/read", "/options/access/write"];
     assert_eq!(fields, BTreeSet::from(expected));
-    assert!(AccessRules::from_options(&json!({"access": []})).is_err());
+    assert!(AccessRules::from_options(&json!({"access": []}), &schema).is_err());
 }
 
 /// A program with an application token of these scopes.
@@ -225,7 +242,7 @@ fn an_application_does_what_its_scopes_say_whatever_the_rules_are() {
     for (scopes, capabilities, operation, expected) in cases {
         let identity = application(scopes);
         for rule in Rule::ALL {
-            let found = decide(&identity, capabilities, operation, rule, None);
+            let found = decide(&identity, capabilities, operation, rule.clone(), None);
             assert_eq!(found, expected, "{scopes:?} {operation:?} {rule:?}");
         }
     }
