@@ -1,10 +1,12 @@
 //! Users as administrators manage them.
 
-use tinybase_model::{Cause, Event, Identity, User, UserId};
+use tinybase_model::{Cause, Event, Identity, ReferenceTarget, User, UserId};
 use tinybase_store::{NewEvent, UserChange, UserChanged, UserDeleted, UserPage, now};
 
 use crate::access::{authorize_admin, authorize_users};
+use crate::collection::TRIES_MAX;
 use crate::credentials::{check_password, checked_email};
+use crate::relations::Relations;
 use crate::user::{UserError, Users, event_of, new_user};
 
 /// The most users of a page.
@@ -102,7 +104,7 @@ impl Users<'_> {
     }
 
     /// Deletes a user: nobody's own account, and never the last administrator. Its records stay and
-    /// belong to nobody.
+    /// belong to nobody; those that refer to it are treated as their fields say.
     pub async fn delete(&self, identity: &Identity, id: UserId) -> Result<(), UserError> {
         authorize_admin(identity)?;
         if identity.user_id() == Some(id) {
@@ -110,11 +112,21 @@ impl Users<'_> {
         }
         let inner = &self.core.inner;
         let _revoking = inner.tokens.revoking();
-        match inner.store.delete_user(id).await? {
-            UserDeleted::Done => Ok(()),
-            UserDeleted::NotFound => Err(UserError::NotFound),
-            UserDeleted::LastAdmin => Err(UserError::LastAdmin { verb: "delete" }),
+        let cause = Cause::request(identity.clone(), String::new());
+        for _ in 0..TRIES_MAX {
+            let relations = Relations::read(&inner.store).await?;
+            let cascade = relations.cascade(ReferenceTarget::User, &cause);
+            match inner.store.delete_user(id, cascade).await? {
+                UserDeleted::Done => {
+                    self.core.events_committed();
+                    return Ok(());
+                }
+                UserDeleted::NotFound => return Err(UserError::NotFound),
+                UserDeleted::LastAdmin => return Err(UserError::LastAdmin { verb: "delete" }),
+                UserDeleted::Stale => {}
+            }
         }
+        Err(UserError::Overloaded)
     }
 
     /// Whether there is nobody yet, so that the operator has to make an administrator.

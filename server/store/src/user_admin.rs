@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use tinybase_model::{User, UserId};
 
+use crate::cascade::Cascade;
 use crate::event::NewEvent;
 use crate::password_change::DELETE_RESETS_OF_USER;
 use crate::sql::{Connection, Sql, query};
@@ -52,6 +53,8 @@ pub enum UserChanged {
 /// What came of a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserDeleted {
+    /// Collections that refer to users have changed since they were read.
+    Stale,
     /// The user is gone, the records that belonged to it belong to nobody.
     Done,
     /// There is no such user.
@@ -109,9 +112,14 @@ impl Store {
         }
     }
 
-    /// Deletes a user, unless that would leave no administrator. Its tokens go with it.
-    pub async fn delete_user(&self, id: UserId) -> Result<UserDeleted, StoreError> {
-        self.write(Deletion(id)).await
+    /// Deletes a user, unless that would leave no administrator. Its tokens go with it, and records
+    /// that refer to it are treated as their fields say.
+    pub async fn delete_user(
+        &self,
+        id: UserId,
+        cascade: Option<Cascade>,
+    ) -> Result<UserDeleted, StoreError> {
+        self.write(Deletion { id, cascade }).await
     }
 }
 
@@ -158,7 +166,10 @@ impl Write for UserChange {
     }
 }
 
-struct Deletion(UserId);
+struct Deletion {
+    id: UserId,
+    cascade: Option<Cascade>,
+}
 
 impl Write for Deletion {
     type Output = UserDeleted;
@@ -166,13 +177,24 @@ impl Write for Deletion {
     async fn apply(
         &self,
         connection: &mut Connection,
-        _: &mut Vec<NewEvent>,
+        events: &mut Vec<NewEvent>,
     ) -> Result<UserDeleted, StoreError> {
-        if is_last_admin(connection, self.0).await? {
+        if is_last_admin(connection, self.id).await? {
             return Ok(UserDeleted::LastAdmin);
         }
-        let deleted = query(DELETE_USER).bind(self.0.to_string()).execute(connection).await;
-        let deleted = deleted.map_err(StoreError::write("a user"))?;
-        Ok(if deleted == 0 { UserDeleted::NotFound } else { UserDeleted::Done })
+        if let Some(cascade) = &self.cascade
+            && !cascade.is_current(connection).await?
+        {
+            return Ok(UserDeleted::Stale);
+        }
+        let id = self.id.to_string();
+        let deleted = query(DELETE_USER).bind(&id).execute(&mut *connection).await;
+        if deleted.map_err(StoreError::write("a user"))? == 0 {
+            return Ok(UserDeleted::NotFound);
+        }
+        if let Some(cascade) = &self.cascade {
+            cascade.follow(connection, events, id).await?;
+        }
+        Ok(UserDeleted::Done)
     }
 }

@@ -178,6 +178,24 @@ async fn a_deletion_does_to_references_what_they_say() {
 }
 
 #[tokio::test]
+async fn a_user_that_is_referred_to_goes_as_the_references_say() {
+    let test = TestCore::new().await;
+    let to = |on_delete: &str| json!([{"name": "by", "type": "reference", "collection": "users", "on_delete": on_delete}]);
+    collection(&test, "held", to("restrict"), json!({})).await;
+    collection(&test, "gone", to("cascade"), json!({})).await;
+    let user = test.user("a@example.com").await.id;
+    let by = json!({"by": user.to_string()});
+    let held = create(&test, "held", by.clone()).await.expect("a record");
+    let gone = create(&test, "gone", by).await.expect("a record");
+    let admin = operator().identity;
+    let refused = test.core.users().delete(&admin, user).await.expect_err("held");
+    assert_eq!(refused.kind(), Kind::Conflict, "{refused}");
+    test.core.records().delete(&operator(), "held", held).await.expect("a deletion");
+    test.core.users().delete(&admin, user).await.expect("a deletion");
+    assert!(test.core.records().get(&admin, "gone", gone).await.is_err(), "it went too");
+}
+
+#[tokio::test]
 async fn a_change_that_breaks_records_is_refused_with_a_report() {
     let test = TestCore::new().await;
     let fields = json!([{"name": "n", "type": "int"}, {"name": "s", "type": "string"}]);
