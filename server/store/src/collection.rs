@@ -104,6 +104,17 @@ pub(crate) const UPDATE_COLLECTION: Sql = Sql::same(
     where id = $1 and version = $2",
 );
 
+/// The names of the indexes over fields of a collection, by the beginning that they share.
+pub(crate) const FIELD_INDEXES: Sql = Sql::each(
+    "
+    select name from sqlite_master
+    where type = 'index' and tbl_name = 'records' and substr(name, 1, length($1)) = $1",
+    "
+    select indexname::text from pg_indexes
+    where schemaname = current_schema() and tablename = 'records'
+      and left(indexname::text, length($1)) = $1",
+);
+
 /// Keeps another node from changing the collection or writing records of it until the commit.
 pub(crate) const LOCK_COLLECTION: Sql = Sql::each(
     "select 1 from collections where id = $1 and version = $2",

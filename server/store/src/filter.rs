@@ -15,8 +15,6 @@ use thiserror::Error;
 use tinybase_model::{Filter, Record, RecordId, SortKey};
 
 use self::condition::push_filter;
-#[cfg(test)]
-pub(crate) use self::field_index::FIELD_INDEXES;
 pub use self::field_index::{Duplicates, FieldIndex};
 pub(crate) use self::field_index::{find_duplicates, referring, set_indexes};
 use self::order::{Segment, push_order, push_segment, segments};

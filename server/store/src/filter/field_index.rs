@@ -5,9 +5,10 @@ use tinybase_model::{CollectionId, Record, Referrer};
 
 use super::Statement;
 use super::statement::FieldValue;
+use crate::collection::FIELD_INDEXES;
 use crate::event::NewEvent;
 use crate::record::decode;
-use crate::sql::{Connection, Dialect, Row, Source, Sql, query};
+use crate::sql::{Connection, Dialect, Row, Source, query};
 use crate::write::Write;
 use crate::{Store, StoreError};
 
@@ -151,16 +152,6 @@ pub(super) fn push_field(statement: &mut Statement, field: &str) {
     statement.push(field);
     statement.push_each("\"')", "', 'null'::jsonb))");
 }
-
-pub(crate) const FIELD_INDEXES: Sql = Sql::each(
-    "
-    select name from sqlite_master
-    where type = 'index' and tbl_name = 'records' and substr(name, 1, length($1)) = $1",
-    "
-    select indexname::text from pg_indexes
-    where schemaname = current_schema() and tablename = 'records'
-      and left(indexname::text, length($1)) = $1",
-);
 
 impl Store {
     /// The names of the indexes over a collection's fields that are there.

@@ -13,8 +13,8 @@ use crate::testing::TestDatabase;
 use crate::write::Write;
 use crate::{
     NewEvent, PageStart, RecordQuery, Scope, StoreError, application_token, call_log, cascade,
-    collection, collection_removal, creation, delivery, event, filter, migration, password_change,
-    record, reference, session, setting, store, token, transaction, user, user_admin, value,
+    collection, collection_removal, creation, delivery, event, migration, password_change, record,
+    reference, session, setting, store, token, transaction, user, user_admin, value,
 };
 
 macro_rules! statements {
@@ -46,6 +46,7 @@ const STATEMENTS: &[(&str, Sql)] = statements![
     collection::COLLECTION_BY_NAME,
     collection::COLLECTIONS,
     collection::UPDATE_COLLECTION,
+    collection::FIELD_INDEXES,
     collection::LOCK_COLLECTION,
     collection::COLLECTION_EXISTS,
     collection::TOUCH_COLLECTION,
@@ -74,7 +75,6 @@ const STATEMENTS: &[(&str, Sql)] = statements![
     event::READ_EVENTS,
     event::READ_EVENT,
     event::CLEAN_UP_EVENTS,
-    filter::FIELD_INDEXES,
     migration::HAS_STEPS,
     password_change::CHANGE_PASSWORD,
     password_change::SET_PASSWORD,
