@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
 use tinybase_hooks::{
-    EventLog, Hooks, HooksOptions, LogError, ParkedDelivery, Refusal, SubscriptionKey,
+    EventLog, Hold, Hooks, HooksOptions, LogError, ParkedDelivery, Refusal, SubscriptionKey,
     SubscriptionState,
 };
 use tinybase_model::{
@@ -189,6 +189,14 @@ struct EmptyLog;
 impl EventLog for EmptyLog {
     async fn head(&self) -> Result<Position, LogError> {
         Ok(Position::default())
+    }
+
+    async fn hold(&self, _: &SubscriptionKey) -> Result<Hold, LogError> {
+        Ok(Hold::Always)
+    }
+
+    async fn let_go(&self, _: &SubscriptionKey) -> Result<(), LogError> {
+        Ok(())
     }
 
     async fn subscribe(&self, _: &SubscriptionKey) -> Result<SubscriptionState, LogError> {

@@ -29,6 +29,12 @@ pub(crate) enum Command {
     /// Show who listens to what.
     #[command(subcommand)]
     Hooks(HooksCommand),
+    /// Look after the database.
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Make, check and restore backups.
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// Print the version.
     Version,
 }
@@ -212,6 +218,58 @@ pub(crate) struct One {
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DbCommand {
+    /// List the steps of the schema: which were applied, which are pending.
+    Status {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Apply the steps of the schema that are missing.
+    Upgrade {
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Compare the schema with what it should be, and look for damage.
+    Check {
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Copy everything into an empty database: "sqlite:FILE" or `postgres://…`.
+    Copy {
+        /// The database to copy to.
+        to: String,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupCommand {
+    /// Write an archive, also while the server runs.
+    Create {
+        /// The archive; without one, a name with the time in this folder.
+        archive: Option<PathBuf>,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Check an archive: every hash, and the database in it.
+    Verify {
+        /// The archive.
+        archive: PathBuf,
+    },
+    /// Restore an archive into a data folder whose server is stopped.
+    Restore {
+        /// The archive.
+        archive: PathBuf,
+        /// Keep what is there aside and take its place.
+        #[arg(long)]
+        replace: bool,
+        #[command(flatten)]
+        data: DataArgs,
+    },
 }
 
 #[derive(Debug, Subcommand)]

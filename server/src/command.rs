@@ -3,7 +3,9 @@
 mod admin;
 mod admin_client;
 mod admin_token;
+mod backup;
 mod catalog;
+mod db;
 mod extensions;
 mod hooks;
 mod init;
@@ -37,6 +39,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Hooks(HooksCommand::List { common }) => {
             small_runtime()?.block_on(hooks::list(&common))
         }
+        Command::Db(command) => small_runtime()?.block_on(db::run(command)),
+        Command::Backup(command) => small_runtime()?.block_on(backup::run(command)),
         Command::Version => {
             terminal::say(&format!("TinyBase v{}", env!("CARGO_PKG_VERSION")))?;
             Ok(ExitCode::SUCCESS)

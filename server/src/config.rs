@@ -136,6 +136,16 @@ impl Config {
         Self::read(&text, data, &|name| std::env::var(name).ok())
     }
 
+    /// The same, with the defaults for a folder that was never set up.
+    pub(crate) fn load_or_usual(data: &Path) -> Result<Self, ConfigError> {
+        match Self::load(data) {
+            Err(ConfigError::NotInitialized(_)) => {
+                Self::read("", data, &|name| std::env::var(name).ok())
+            }
+            loaded => loaded,
+        }
+    }
+
     fn read(
         text: &str,
         data: &Path,

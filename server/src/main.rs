@@ -1,5 +1,6 @@
 //! The program `tinybase`: a backend server whose every extension is a supervised process of its own.
 
+mod backup;
 mod cli;
 mod command;
 mod config;

@@ -13,3 +13,4 @@ mod mirror;
 mod postgres;
 mod stock_clients;
 mod unruly;
+mod upkeep;

@@ -1,30 +1,72 @@
 //! The event log that deliveries read, over the store.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use tinybase_hooks::{EventLog, LogError, ParkedDelivery, SubscriptionKey, SubscriptionState};
+use tinybase_hooks::{
+    EventLog, Hold, LogError, ParkedDelivery, SubscriptionKey, SubscriptionState,
+};
 use tinybase_model::{ExtensionName, LoggedEvent, Position};
-use tinybase_store::{Parked, Store, StoreError, Subscriber};
+use tinybase_store::{Held, Hold as StoreHold, Parked, Store, StoreError, Subscriber};
+use uuid::Uuid;
 
 /// The event log of a store.
 pub fn event_log(store: Store) -> Arc<dyn EventLog> {
-    Arc::new(StoreLog(store))
+    let node = Uuid::now_v7().to_string();
+    Arc::new(StoreLog { store, node, fences: Mutex::default() })
 }
 
-struct StoreLog(Store);
+struct StoreLog {
+    store: Store,
+    /// This run of this server, among those that share the database.
+    node: String,
+    /// With which number each subscription is held that this node delivers to.
+    fences: Mutex<HashMap<SubscriptionKey, i64>>,
+}
+
+impl StoreLog {
+    fn held(&self, subscription: &SubscriptionKey) -> Held {
+        let fence = self.fences().get(subscription).copied().unwrap_or(NEVER_HELD);
+        Held { subscriber: subscriber(subscription), fence }
+    }
+
+    fn fences(&self) -> MutexGuard<'_, HashMap<SubscriptionKey, i64>> {
+        self.fences.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A number that no subscription has.
+const NEVER_HELD: i64 = -1;
 
 #[async_trait]
 impl EventLog for StoreLog {
     async fn head(&self) -> Result<Position, LogError> {
-        self.0.events_head().await.map_err(failed)
+        self.store.events_head().await.map_err(failed)
+    }
+
+    async fn hold(&self, subscription: &SubscriptionKey) -> Result<Hold, LogError> {
+        let taken = self.store.hold(subscriber(subscription), &self.node).await.map_err(failed)?;
+        let (fence, hold) = match taken {
+            StoreHold::Always { fence } => (fence, Hold::Always),
+            StoreHold::For { fence, time } => (fence, Hold::For(time)),
+            StoreHold::Elsewhere => return Ok(Hold::Elsewhere),
+        };
+        self.fences().insert(subscription.clone(), fence);
+        Ok(hold)
+    }
+
+    async fn let_go(&self, subscription: &SubscriptionKey) -> Result<(), LogError> {
+        let held = self.held(subscription);
+        self.fences().remove(subscription);
+        self.store.let_go(held).await.map_err(failed)
     }
 
     async fn subscribe(
         &self,
         subscription: &SubscriptionKey,
     ) -> Result<SubscriptionState, LogError> {
-        let found = self.0.subscribe(subscriber(subscription)).await.map_err(failed)?;
+        let found = self.store.subscribe(subscriber(subscription)).await.map_err(failed)?;
         let parked = found.parked.into_iter().map(|parked| ParkedDelivery {
             position: parked.position,
             order_key: parked.order_key,
@@ -40,11 +82,11 @@ impl EventLog for StoreLog {
         extension: &ExtensionName,
         keep: &[String],
     ) -> Result<(), LogError> {
-        self.0.unsubscribe(extension.clone(), keep).await.map_err(failed)
+        self.store.unsubscribe(extension.clone(), keep).await.map_err(failed)
     }
 
     async fn read(&self, after: Position, limit: u32) -> Result<Vec<LoggedEvent>, LogError> {
-        self.0.events_after(after, limit).await.map_err(failed)
+        self.store.events_after(after, limit).await.map_err(failed)
     }
 
     async fn advance(
@@ -52,7 +94,7 @@ impl EventLog for StoreLog {
         subscription: &SubscriptionKey,
         cursor: Position,
     ) -> Result<(), LogError> {
-        self.0.advance(subscriber(subscription), cursor).await.map_err(failed)
+        self.store.advance(self.held(subscription), cursor).await.map_err(failed)
     }
 
     async fn park(
@@ -67,7 +109,7 @@ impl EventLog for StoreLog {
             due_at: parked.due_at,
             last_error: parked.last_error.clone(),
         });
-        self.0.park(subscriber(subscription), parked.collect()).await.map_err(failed)
+        self.store.park(self.held(subscription), parked.collect()).await.map_err(failed)
     }
 
     async fn unpark(
@@ -75,7 +117,7 @@ impl EventLog for StoreLog {
         subscription: &SubscriptionKey,
         position: Position,
     ) -> Result<(), LogError> {
-        self.0.unpark(subscriber(subscription), position).await.map_err(failed)
+        self.store.unpark(self.held(subscription), position).await.map_err(failed)
     }
 
     async fn bury(
@@ -86,11 +128,11 @@ impl EventLog for StoreLog {
         error: &str,
     ) -> Result<(), LogError> {
         let error = error.to_owned();
-        self.0.bury(subscriber(subscription), position, attempt, error).await.map_err(failed)
+        self.store.bury(self.held(subscription), position, attempt, error).await.map_err(failed)
     }
 
     async fn event(&self, position: Position) -> Result<Option<LoggedEvent>, LogError> {
-        self.0.event(position).await.map_err(failed)
+        self.store.event(position).await.map_err(failed)
     }
 }
 

@@ -10,6 +10,7 @@ mod consumer;
 mod engine;
 mod feed;
 mod gate;
+mod lease;
 mod parked;
 mod subscription;
 mod verdict;

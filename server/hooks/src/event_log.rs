@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -30,6 +31,17 @@ pub struct SubscriptionState {
     pub cursor: Position,
     /// Deliveries that wait for another attempt, or behind one of the same key.
     pub parked: Vec<ParkedDelivery>,
+}
+
+/// Whether this node delivers to a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// It does, and no other node can.
+    Always,
+    /// It does for so long, counted from when it was asked for.
+    For(Duration),
+    /// Another node does.
+    Elsewhere,
 }
 
 /// A delivery that waits for another attempt, or behind one of the same key.
@@ -69,6 +81,13 @@ pub trait EventLog: Send + Sync {
     /// The position of the last event; the default position if there was none yet. All events up
     /// to it can be read.
     async fn head(&self) -> Result<Position, LogError>;
+
+    /// Takes a subscription for this node, or holds on to it. What a node stores that lost it meanwhile
+    /// is ignored.
+    async fn hold(&self, subscription: &SubscriptionKey) -> Result<Hold, LogError>;
+
+    /// Lets another node take a subscription at once.
+    async fn let_go(&self, subscription: &SubscriptionKey) -> Result<(), LogError>;
 
     /// Reads where a subscription stands; a new one is created at the head.
     async fn subscribe(

@@ -18,7 +18,7 @@ mod supervised;
 
 pub use before::{Approval, HookFailure, Refusal};
 pub use call::CallError;
-pub use event_log::{EventLog, LogError, ParkedDelivery, SubscriptionKey, SubscriptionState};
+pub use event_log::{EventLog, Hold, LogError, ParkedDelivery, SubscriptionKey, SubscriptionState};
 pub use hooks::Hooks;
 pub use invoker::Invoker;
 pub use options::HooksOptions;

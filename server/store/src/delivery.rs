@@ -4,7 +4,7 @@ use tinybase_model::{ExtensionName, Position};
 
 use crate::event::{HEAD, NewEvent};
 use crate::sql::{Connection, Row, Sql, query};
-use crate::subscription::{DeadLetter, Parked, Subscriber, Subscription};
+use crate::subscription::{DeadLetter, Held, Parked, Subscriber, Subscription};
 use crate::time::{micros, now, timestamp};
 use crate::write::Write;
 use crate::{Store, StoreError};
@@ -36,7 +36,7 @@ pub(crate) const UNSUBSCRIBE: Sql = Sql::each(
 pub(crate) const ADVANCE: Sql = Sql::same(
     "
     update subscriptions set cursor = case when cursor < $3 then $3 else cursor end
-    where extension = $1 and handler = $2",
+    where extension = $1 and handler = $2 and fence = $4",
 );
 
 pub(crate) const PARK: Sql = Sql::same(
@@ -44,21 +44,25 @@ pub(crate) const PARK: Sql = Sql::same(
     insert into parked_deliveries
         (extension, handler, position, order_key, attempt, due_at, last_error)
     select $1, $2, $3, $4, $5, $6, $7
-    where exists (select 1 from subscriptions where extension = $1 and handler = $2)
+    where exists (
+        select 1 from subscriptions where extension = $1 and handler = $2 and fence = $8)
     on conflict (extension, handler, position) do update
     set attempt = excluded.attempt, due_at = excluded.due_at, last_error = excluded.last_error",
 );
 
 pub(crate) const UNPARK: Sql = Sql::same(
     "
-    delete from parked_deliveries where extension = $1 and handler = $2 and position = $3",
+    delete from parked_deliveries
+    where extension = $1 and handler = $2 and position = $3
+      and exists (select 1 from subscriptions where extension = $1 and handler = $2 and fence = $4)",
 );
 
 pub(crate) const BURY: Sql = Sql::same(
     "
     insert into dead_letters (extension, handler, position, attempt, error, buried_at)
     select $1, $2, $3, $4, $5, $6
-    where exists (select 1 from subscriptions where extension = $1 and handler = $2)
+    where exists (
+        select 1 from subscriptions where extension = $1 and handler = $2 and fence = $7)
     on conflict (extension, handler, position) do update
     set attempt = excluded.attempt, error = excluded.error",
 );
@@ -85,42 +89,30 @@ impl Store {
         self.write(Unsubscribe { extension, keep }).await
     }
 
-    /// Moves a cursor forward.
-    pub async fn advance(
-        &self,
-        subscriber: Subscriber,
-        cursor: Position,
-    ) -> Result<(), StoreError> {
-        self.write(Advance { subscriber, cursor }).await
+    /// Moves a cursor forward, unless another node took over; so do the following.
+    pub async fn advance(&self, held: Held, cursor: Position) -> Result<(), StoreError> {
+        self.write(Advance { held, cursor }).await
     }
 
     /// Parks deliveries, all or none.
-    pub async fn park(
-        &self,
-        subscriber: Subscriber,
-        parked: Vec<Parked>,
-    ) -> Result<(), StoreError> {
-        self.write(Park { subscriber, parked }).await
+    pub async fn park(&self, held: Held, parked: Vec<Parked>) -> Result<(), StoreError> {
+        self.write(Park { held, parked }).await
     }
 
     /// Forgets a parked delivery.
-    pub async fn unpark(
-        &self,
-        subscriber: Subscriber,
-        position: Position,
-    ) -> Result<(), StoreError> {
-        self.write(Unpark { subscriber, position }).await
+    pub async fn unpark(&self, held: Held, position: Position) -> Result<(), StoreError> {
+        self.write(Unpark { held, position }).await
     }
 
     /// Makes a delivery a dead letter.
     pub async fn bury(
         &self,
-        subscriber: Subscriber,
+        held: Held,
         position: Position,
         attempt: u32,
         error: String,
     ) -> Result<(), StoreError> {
-        self.write(Bury { subscriber, position, attempt, error }).await
+        self.write(Bury { held, position, attempt, error }).await
     }
 
     /// At most `limit` dead letters of a subscriber, the oldest first.
@@ -142,6 +134,22 @@ impl Store {
 
 const WHAT: &str = "a subscription";
 
+/// Creates a subscription at the head of the log unless it is there.
+pub(crate) async fn insert_subscription(
+    connection: &mut Connection,
+    subscriber: &Subscriber,
+) -> Result<(), sqlx::Error> {
+    let head = query(HEAD).fetch_one(&mut *connection).await?.integer(0)?;
+    query(INSERT_SUBSCRIPTION)
+        .bind(subscriber.extension.as_str())
+        .bind(&subscriber.handler)
+        .bind(head)
+        .bind(micros(now()))
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
 struct Subscribe(Subscriber);
 
 impl Write for Subscribe {
@@ -154,14 +162,7 @@ impl Write for Subscribe {
     ) -> Result<Subscription, StoreError> {
         let (extension, handler) = (self.0.extension.as_str(), self.0.handler.as_str());
         let run = async {
-            let head = query(HEAD).fetch_one(&mut *connection).await?.integer(0)?;
-            query(INSERT_SUBSCRIPTION)
-                .bind(extension)
-                .bind(handler)
-                .bind(head)
-                .bind(micros(now()))
-                .execute(&mut *connection)
-                .await?;
+            insert_subscription(connection, &self.0).await?;
             let cursor = query(CURSOR)
                 .bind(extension)
                 .bind(handler)
@@ -196,7 +197,7 @@ impl Write for Unsubscribe {
 }
 
 struct Advance {
-    subscriber: Subscriber,
+    held: Held,
     cursor: Position,
 }
 
@@ -209,9 +210,10 @@ impl Write for Advance {
         _: &mut Vec<NewEvent>,
     ) -> Result<(), StoreError> {
         query(ADVANCE)
-            .bind(self.subscriber.extension.as_str())
-            .bind(&self.subscriber.handler)
+            .bind(self.held.subscriber.extension.as_str())
+            .bind(&self.held.subscriber.handler)
             .bind(self.cursor.0)
+            .bind(self.held.fence)
             .execute(connection)
             .await
             .map(drop)
@@ -220,7 +222,7 @@ impl Write for Advance {
 }
 
 struct Park {
-    subscriber: Subscriber,
+    held: Held,
     parked: Vec<Parked>,
 }
 
@@ -234,13 +236,14 @@ impl Write for Park {
     ) -> Result<(), StoreError> {
         for parked in &self.parked {
             query(PARK)
-                .bind(self.subscriber.extension.as_str())
-                .bind(&self.subscriber.handler)
+                .bind(self.held.subscriber.extension.as_str())
+                .bind(&self.held.subscriber.handler)
                 .bind(parked.position.0)
                 .bind(&parked.order_key)
                 .bind(parked.attempt)
                 .bind(micros(parked.due_at))
                 .bind(&parked.last_error)
+                .bind(self.held.fence)
                 .execute(&mut *connection)
                 .await
                 .map_err(StoreError::write(WHAT))?;
@@ -250,7 +253,7 @@ impl Write for Park {
 }
 
 struct Unpark {
-    subscriber: Subscriber,
+    held: Held,
     position: Position,
 }
 
@@ -262,12 +265,12 @@ impl Write for Unpark {
         connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<(), StoreError> {
-        unpark(connection, &self.subscriber, self.position).await.map_err(StoreError::write(WHAT))
+        unpark(connection, &self.held, self.position).await.map_err(StoreError::write(WHAT))
     }
 }
 
 struct Bury {
-    subscriber: Subscriber,
+    held: Held,
     position: Position,
     attempt: u32,
     error: String,
@@ -283,15 +286,16 @@ impl Write for Bury {
     ) -> Result<(), StoreError> {
         let run = async {
             query(BURY)
-                .bind(self.subscriber.extension.as_str())
-                .bind(&self.subscriber.handler)
+                .bind(self.held.subscriber.extension.as_str())
+                .bind(&self.held.subscriber.handler)
                 .bind(self.position.0)
                 .bind(self.attempt)
                 .bind(&self.error)
                 .bind(micros(now()))
+                .bind(self.held.fence)
                 .execute(&mut *connection)
                 .await?;
-            unpark(connection, &self.subscriber, self.position).await
+            unpark(connection, &self.held, self.position).await
         };
         run.await.map_err(StoreError::write(WHAT))
     }
@@ -299,13 +303,14 @@ impl Write for Bury {
 
 async fn unpark(
     connection: &mut Connection,
-    subscriber: &Subscriber,
+    held: &Held,
     position: Position,
 ) -> Result<(), sqlx::Error> {
     query(UNPARK)
-        .bind(subscriber.extension.as_str())
-        .bind(&subscriber.handler)
+        .bind(held.subscriber.extension.as_str())
+        .bind(&held.subscriber.handler)
         .bind(position.0)
+        .bind(held.fence)
         .execute(connection)
         .await
         .map(drop)

@@ -150,6 +150,12 @@ impl Store {
             .map_err(StoreError::read("the instance's id"))
     }
 
+    /// A text that is another one after a restore: cursors that were given out before it are void.
+    pub async fn epoch(&self) -> Result<String, StoreError> {
+        let row = query(EPOCH).fetch_one(self.reader()).await;
+        row.and_then(|row| row.text(0).map(str::to_owned)).map_err(StoreError::read("the epoch"))
+    }
+
     /// Creates a record, together with all others that wait to be created.
     ///
     /// [`Written::Stale`] means that the collection was changed or deleted since it was read.
@@ -194,5 +200,10 @@ impl Store {
         self.inner.readers.dialect()
     }
 }
+
+pub(crate) const EPOCH: Sql = Sql::same(
+    "select value from meta where key in ('epoch', 'instance_id')
+     order by case key when 'epoch' then 0 else 1 end limit 1",
+);
 
 pub(crate) const INSTANCE_ID: Sql = Sql::same("select value from meta where key = 'instance_id'");

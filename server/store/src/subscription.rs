@@ -1,5 +1,7 @@
 //! A durable subscription, what waits for it and what was given up.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use tinybase_model::{ExtensionName, Position};
 
@@ -10,6 +12,34 @@ pub struct Subscriber {
     pub extension: ExtensionName,
     /// The extension's name for the handler.
     pub handler: String,
+}
+
+/// A subscription that this node delivers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Which it is.
+    pub subscriber: Subscriber,
+    /// What was written with another number than the last is ignored.
+    pub fence: i64,
+}
+
+/// Whether this node delivers to a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// It does, and nobody else can.
+    Always {
+        /// The number to write with.
+        fence: i64,
+    },
+    /// It does for so long, from when it was asked for.
+    For {
+        /// The number to write with.
+        fence: i64,
+        /// How long.
+        time: Duration,
+    },
+    /// Another node does.
+    Elsewhere,
 }
 
 /// A delivery that waits.

@@ -16,6 +16,7 @@ use super::attempt::deliver;
 use super::book::{Book, Bounds, Moment, Work};
 use super::feed::Batch;
 use super::gate::IN_FLIGHT_MAX;
+use super::lease::Lease;
 use super::subscription::Subscription;
 use super::verdict::Verdict;
 use super::writes::Writes;
@@ -36,6 +37,7 @@ struct Consumer {
     subscription: Subscription,
     book: Book,
     jobs: Jobs,
+    lease: Lease,
     head: watch::Receiver<Option<Position>>,
     /// Until when nothing is delivered or read.
     paused_until: Instant,
@@ -60,29 +62,33 @@ enum Ended {
     Store(Writes, Result<(), LogError>),
 }
 
-/// Runs a subscription until it is stopped; then what is known is stored. `since` is where the log
-/// stood when the handler was registered, unless it was run since then.
+/// Runs a subscription until it is stopped, whenever this node holds it; then what is known is
+/// stored. `since` is where the log stood when the handler was registered, unless it was run since
+/// then.
 pub(super) async fn run(
     subscription: Subscription,
-    since: Option<Position>,
+    mut since: Option<Position>,
     stop: CancellationToken,
 ) {
-    let Some(state) = subscribe(&subscription, &stop).await else { return };
-    let bounds = Bounds::new(&subscription.shared.options);
-    let book = Book::resume(state, since, bounds, Moment::now());
-    let head = subscription.shared.feed.head();
-    let now = Instant::now();
-    let mut consumer = Consumer {
-        subscription,
-        book,
-        jobs: Jobs::default(),
-        head,
-        paused_until: now,
-        store_at: now,
-        unstored_since: None,
-    };
-    consumer.work(&stop).await;
-    consumer.put_down().await;
+    while let Some(lease) = Lease::take(&subscription, &stop).await {
+        let Some(state) = subscribe(&subscription, &stop).await else { break };
+        let bounds = Bounds::new(&subscription.shared.options);
+        let book = Book::resume(state, since.take(), bounds, Moment::now());
+        let head = subscription.shared.feed.head();
+        let now = Instant::now();
+        let mut consumer = Consumer {
+            subscription: subscription.clone(),
+            book,
+            jobs: Jobs::default(),
+            lease,
+            head,
+            paused_until: now,
+            store_at: now,
+            unstored_since: None,
+        };
+        consumer.work(&stop).await;
+        consumer.put_down().await;
+    }
 }
 
 /// Finds where the subscription stands. Not given up half-way: what was asked of the log happens.
@@ -113,6 +119,11 @@ impl Consumer {
             tokio::select! {
                 () = stop.cancelled() => {}
                 ended = self.jobs.next() => self.end(ended),
+                still_held = self.lease.keep(&self.subscription) => {
+                    if !still_held {
+                        return;
+                    }
+                }
                 () = changed(&mut self.head) => {}
                 () = changed(&mut changes) => {}
                 () = sleep_until(timer) => {}
@@ -242,6 +253,7 @@ impl Consumer {
     /// Lets go of what is under way and stores the rest.
     async fn put_down(mut self) {
         self.jobs.deliveries.clear();
+        let is_limited = self.lease.is_limited();
         let last = async {
             if let Some(store) = self.jobs.store.take() {
                 let (writes, result) = store.await;
@@ -251,7 +263,9 @@ impl Consumer {
                 }
             }
             let Subscription { key, shared, .. } = &self.subscription;
-            self.book.all_writes().store(&*shared.log, key).await
+            self.book.all_writes().store(&*shared.log, key).await?;
+            // Another node can go on at once.
+            if is_limited { shared.log.let_go(key).await } else { Ok(()) }
         };
         if let Ok(Err(error)) = timeout(STOP_TIMEOUT, last).await {
             self.subscription.log_storage(&error);

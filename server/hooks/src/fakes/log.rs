@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tinybase_model::{Event, EventId, ExtensionName, LoggedEvent, Position};
 
 use super::name;
-use crate::{EventLog, LogError, ParkedDelivery, SubscriptionKey, SubscriptionState};
+use crate::{EventLog, Hold, LogError, ParkedDelivery, SubscriptionKey, SubscriptionState};
 
 /// What a subscription has stored.
 #[derive(Debug, Clone, Default)]
@@ -20,11 +20,22 @@ pub(crate) struct Stored {
 }
 
 /// An event log in memory.
-#[derive(Default)]
 pub(crate) struct MemoryLog {
     events: Mutex<Vec<LoggedEvent>>,
     subscriptions: Mutex<BTreeMap<SubscriptionKey, Stored>>,
     pub(crate) broken: AtomicBool,
+    pub(crate) hold: Mutex<Hold>,
+}
+
+impl Default for MemoryLog {
+    fn default() -> Self {
+        Self {
+            events: Mutex::default(),
+            subscriptions: Mutex::default(),
+            broken: AtomicBool::default(),
+            hold: Mutex::new(Hold::Always),
+        }
+    }
 }
 
 impl MemoryLog {
@@ -88,6 +99,15 @@ impl EventLog for MemoryLog {
         self.check()?;
         let events = self.events.lock().expect("lock");
         Ok(events.last().map_or_else(Position::default, |event| event.position))
+    }
+
+    async fn hold(&self, _: &SubscriptionKey) -> Result<Hold, LogError> {
+        self.check()?;
+        Ok(*self.hold.lock().expect("lock"))
+    }
+
+    async fn let_go(&self, _: &SubscriptionKey) -> Result<(), LogError> {
+        self.check()
     }
 
     async fn subscribe(&self, key: &SubscriptionKey) -> Result<SubscriptionState, LogError> {

@@ -1,5 +1,7 @@
 //! A statement with its values, and the four ways to run it.
 
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Postgres, SqlStr, Sqlite};
@@ -113,6 +115,24 @@ impl<'q> Query<'q> {
         run!(self, source, fetch_all, |rows| rows.into_iter().map(Row::Sqlite).collect(), |rows| {
             rows.into_iter().map(Row::Postgres).collect()
         })
+    }
+
+    /// The rows, one after the other.
+    pub(crate) fn fetch<'c>(
+        self,
+        connection: &'c mut Connection,
+    ) -> BoxStream<'c, Result<Row, sqlx::Error>>
+    where
+        'q: 'c,
+    {
+        match connection {
+            Connection::Sqlite(connection) => {
+                self.sqlite().fetch(&mut **connection).map_ok(Row::Sqlite).boxed()
+            }
+            Connection::Postgres(connection) => {
+                self.postgres().fetch(&mut **connection).map_ok(Row::Postgres).boxed()
+            }
+        }
     }
 
     fn sqlite(self) -> sqlx::query::Query<'q, Sqlite, SqliteArguments> {

@@ -61,4 +61,9 @@ impl Row {
     pub(crate) fn blob(&self, index: usize) -> Result<&[u8], sqlx::Error> {
         get!(self, &[u8], index)
     }
+
+    /// Bytes or nothing.
+    pub(crate) fn optional_blob(&self, index: usize) -> Result<Option<&[u8]>, sqlx::Error> {
+        get!(self, Option<&[u8]>, index)
+    }
 }

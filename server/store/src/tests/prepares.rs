@@ -13,8 +13,9 @@ use crate::testing::TestDatabase;
 use crate::write::Write;
 use crate::{
     NewEvent, PageStart, RecordQuery, Scope, StoreError, application_token, call_log, cascade,
-    collection, collection_removal, creation, delivery, event, migration, password_change, record,
-    reference, session, setting, store, token, transaction, user, user_admin, value,
+    collection, collection_removal, creation, delivery, event, lease, migration, password_change,
+    record, reference, session, setting, store, token, transaction, upkeep, user, user_admin,
+    value,
 };
 
 macro_rules! statements {
@@ -85,6 +86,9 @@ const STATEMENTS: &[(&str, Sql)] = statements![
     password_change::TAKE_RESET,
     password_change::DELETE_RESETS_OF_USER,
     password_change::CLEAN_UP_RESETS,
+    lease::LEASE_IS_FREE,
+    lease::TAKE_LEASE,
+    lease::GIVE_LEASE_UP,
     record::RECORD_BY_ID,
     record::UPDATE_RECORD,
     record::DELETE_RECORD,
@@ -95,6 +99,7 @@ const STATEMENTS: &[(&str, Sql)] = statements![
     setting::PUT_SETTING,
     reference::FIND_TARGETS,
     reference::FIND_TARGET_USERS,
+    store::EPOCH,
     store::INSTANCE_ID,
     token::INSERT_TOKEN,
     token::ACCESS_TOKEN,
@@ -113,6 +118,22 @@ const STATEMENTS: &[(&str, Sql)] = statements![
     transaction::ROLLBACK_TO_BATCH,
     transaction::RELEASE_BATCH,
     transaction::IS_SOUND,
+    upkeep::BEGIN_EPOCH,
+    upkeep::BEGIN_SNAPSHOT,
+    upkeep::VACUUM_INTO,
+    upkeep::BROKEN_INDEXES,
+    upkeep::BROKEN_POSITIONS,
+    upkeep::COLUMNS,
+    upkeep::FOREIGN_KEYS,
+    upkeep::INSERT_NUMBER,
+    upkeep::INTEGRITY,
+    upkeep::IN_TEMPORARY_TABLES,
+    upkeep::NUMBERED,
+    upkeep::NUMBERS,
+    upkeep::OBJECTS,
+    upkeep::PARENTS,
+    upkeep::SET_EVENT_HEAD,
+    upkeep::SET_NUMBER,
     user::INSERT_USER,
     user::USER_BY_ID,
     user::USER_BY_EMAIL,
@@ -162,17 +183,21 @@ async fn sql_prepares() {
 
 /// The names of all statements in this crate's source.
 fn names_in_source() -> BTreeSet<String> {
-    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut names = BTreeSet::new();
-    for entry in std::fs::read_dir(source).expect("the source") {
-        let path = entry.expect("an entry").path();
-        if path.extension().is_none_or(|extension| extension != "rs") {
-            continue;
-        }
-        for line in std::fs::read_to_string(path).expect("a source file").lines() {
-            let constant = line.trim().strip_prefix("pub(crate) const ");
-            if let Some((name, _)) = constant.and_then(|rest| rest.split_once(": Sql =")) {
-                names.insert(name.to_owned());
+    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("the source") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(path).expect("a source file");
+            for line in text.lines() {
+                let constant = line.trim().strip_prefix("pub(crate) const ");
+                if let Some((name, _)) = constant.and_then(|rest| rest.split_once(": Sql =")) {
+                    names.insert(name.to_owned());
+                }
             }
         }
     }
