@@ -75,6 +75,10 @@ id!(
     RecordId
 );
 id!(
+    /// A schedule.
+    ScheduleId
+);
+id!(
     /// A user.
     UserId
 );
