@@ -20,7 +20,7 @@ PUBLIC = {
         *("CallFailed", "Forbidden", "HostError", "HostNotFound", "NotFound"),
         *("RegistrationError", "Reject", "Retryable", "TinyBaseError", "ValidationError"),
     ],
-    "tinybase.functions": ["Context", "current_context", "register"],
+    "tinybase.functions": ["Context", "current_context", "register", "schedule"],
     "tinybase.testing": [
         *("Call", "Clock", "FakeServer", "Faulted", "Harness", "LogLine", "Rejected"),
     ],

@@ -16,7 +16,7 @@ use crate::event::{
 };
 use crate::handler::Handlers;
 use crate::hook::Filter;
-use crate::{Context, Function, Hook, Patch, Result};
+use crate::{Context, Function, Hook, Patch, Result, Schedule};
 
 /// What an extension is made of. Handlers are async functions or closures that return futures;
 /// they run beside each other on one thread unless [`Extension::worker_threads`] says otherwise.
@@ -28,6 +28,7 @@ pub struct Extension {
     pub(crate) worker_threads: usize,
     hooks: Vec<Hook>,
     functions: Vec<Function>,
+    schedules: Vec<Schedule>,
 }
 
 impl fmt::Debug for Extension {
@@ -57,6 +58,20 @@ pub enum SetupError {
     DuplicateFunction {
         /// The name.
         name: String,
+    },
+    /// Two schedules have the same name.
+    #[error("two schedules are named {name:?}; give each a name of its own")]
+    DuplicateSchedule {
+        /// The name.
+        name: String,
+    },
+    /// A schedule calls what isn't there.
+    #[error("the schedule {name:?} calls the function {function:?}, which isn't added")]
+    UnknownFunction {
+        /// The schedule.
+        name: String,
+        /// The function.
+        function: String,
     },
     /// The code and the manifest don't agree on the extension's name.
     #[error(
@@ -172,6 +187,13 @@ impl Extension {
         self
     }
 
+    /// Has a function of this extension called by itself.
+    #[must_use]
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedules.push(schedule);
+        self
+    }
+
     plain_shorthands! {
         /// Once the process is ready.
         on_startup = startup() -> Result;
@@ -223,6 +245,18 @@ impl Extension {
                 return Err(SetupError::DuplicateFunction { name: binding.name });
             }
             register.functions.push(binding);
+        }
+        for schedule in self.schedules {
+            let function = schedule.function().to_owned();
+            let binding = schedule.into_binding();
+            let name = binding.name.clone();
+            if !handlers.functions.contains_key(&function) {
+                return Err(SetupError::UnknownFunction { name, function });
+            }
+            if register.schedules.iter().any(|other| other.name == name) {
+                return Err(SetupError::DuplicateSchedule { name });
+            }
+            register.schedules.push(binding);
         }
         Ok((register, handlers))
     }

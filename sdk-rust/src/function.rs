@@ -91,6 +91,13 @@ impl Function {
         self.binding.timeout_ms = milliseconds(timeout);
         self
     }
+
+    /// How many calls may run at a time on a server; further ones are refused with 429.
+    #[must_use]
+    pub fn concurrency(mut self, calls: u32) -> Self {
+        self.binding.concurrency = calls.max(1);
+        self
+    }
 }
 
 /// A schema is made of JSON by construction; one that couldn't be written would say nothing.

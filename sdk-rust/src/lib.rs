@@ -15,6 +15,7 @@ mod handler;
 mod hook;
 mod patch;
 mod run;
+mod schedule;
 mod worker;
 
 pub use context::{
@@ -31,5 +32,6 @@ pub use function::{Auth, Function};
 pub use hook::{All, Filter, Hook};
 pub use patch::Patch;
 pub use run::ExtensionError;
+pub use schedule::{Missed, Overlap, Schedule};
 
 pub use {schemars, serde, serde_json, tracing};

@@ -13,5 +13,5 @@ pub use tracing;
 pub use crate::{
     All, Auth, CallbackError, Comparison, Context, Error, Extension, Function, FunctionCall,
     FunctionComplete, Hook, NewRecord, NewUser, Patch, Record, RecordCreate, RecordDelete,
-    RecordUpdate, Result, UserLogin, UserRegister, reject,
+    RecordUpdate, Result, Schedule, UserLogin, UserRegister, reject,
 };

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+use tinybase_model::EventId;
 
 /// The longest path that a Unix socket may have, with room to spare.
 const SOCKET_PATH_MAX: usize = 100;
@@ -62,6 +63,21 @@ impl DataFolder {
     /// Where the server says under which address it listens.
     pub(crate) fn address_file(&self) -> PathBuf {
         self.root.join("run/http.address")
+    }
+
+    /// A random name that this folder keeps, so that a server on a shared database knows what an
+    /// earlier one here left open.
+    pub(crate) fn identity(&self) -> Result<String, DataFolderError> {
+        let path = self.root.join("run/identity");
+        match fs::read_to_string(&path) {
+            Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("reading", &path)(error)),
+        }
+        let name = EventId::generate().to_string();
+        fs::write(&path, format!("{name}\n")).map_err(failed("writing", &path))?;
+        Ok(name)
     }
 
     /// The socket that extensions dial.

@@ -130,6 +130,7 @@ impl Shared {
     /// Notes what an extension may do, before it can ask for anything.
     fn permit(&self, extension: &Installed) {
         self.hooks.permit(&extension.name, &extension.permissions);
+        self.hooks.declare(&extension.name, &extension.offer);
         self.host.permit(&extension.name, &extension.permissions);
     }
 

@@ -92,13 +92,15 @@ impl Call<'_> {
 fn refused(problem: impl Problem) -> HostError {
     let message = problem.to_string();
     match problem.kind() {
-        Kind::NotFound => HostError::NotFound(message),
+        Kind::NotFound | Kind::Gone => HostError::NotFound(message),
         Kind::Invalid | Kind::Unprocessable => HostError::InvalidArgument(message),
         Kind::Unauthenticated | Kind::Forbidden => HostError::PermissionDenied(message),
         Kind::Conflict | Kind::PreconditionFailed | Kind::Rejected(_) => {
             HostError::FailedPrecondition(message)
         }
-        Kind::TooLarge | Kind::Overloaded => HostError::ResourceExhausted(message),
+        Kind::TooLarge | Kind::Overloaded | Kind::TooManyRequests => {
+            HostError::ResourceExhausted(message)
+        }
         Kind::Unavailable => HostError::Unavailable(message),
         Kind::Internal => {
             tracing::error!(error = &problem as &dyn std::error::Error, "a call-back failed");

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use axum::Router;
 use tinybase_api::{ApiOptions, RateLimits, ServeOptions, serve_tcp, serve_unix};
 use tinybase_catalog::{Catalog, CatalogOptions};
-use tinybase_core::{Core, ExtensionAdmin};
+use tinybase_core::{Core, CoreOptions, ExtensionAdmin};
 use tinybase_hooks::Hooks;
 use tinybase_model::{Limits, LogLevel};
 use tinybase_store::Store;
@@ -63,6 +63,7 @@ pub(crate) struct Server {
 struct Work {
     ready: watch::Sender<bool>,
     http: Group,
+    background: Group,
     delivery: Group,
     wire: Group,
 }
@@ -111,6 +112,7 @@ impl Server {
         let mut work = Work {
             ready,
             http: Group::default(),
+            background: Group::default(),
             delivery: Group::default(),
             wire: Group::default(),
         };
@@ -124,6 +126,11 @@ impl Server {
         let rate_limits = RateLimits::new(&config.rate_limit);
         let (stop, limits) = (work.http.stop.clone(), rate_limits.clone());
         work.http.tasks.spawn(async move { limits.tidy(stop).await });
+        core.show_alive().await.context("failed to write to the database")?;
+        let (stop, caller) = (work.background.stop.clone(), core.clone());
+        work.background.tasks.spawn(async move { caller.run_calls(stop).await });
+        let (stop, scheduler) = (work.background.stop.clone(), core.clone());
+        work.background.tasks.spawn(async move { scheduler.run_schedules(stop).await });
         let router = |operator| -> Router {
             let options = ApiOptions {
                 operator,
@@ -154,9 +161,10 @@ impl Server {
 
     /// Resolves when a part of the server that should run for ever has ended.
     pub(crate) async fn failed(&mut self) -> String {
-        let Work { http, delivery, wire, .. } = &mut self.work;
+        let Work { http, background, delivery, wire, .. } = &mut self.work;
         let (part, ended) = tokio::select! {
             Some(ended) = http.tasks.join_next() => ("HTTP", ended),
+            Some(ended) = background.tasks.join_next() => ("the running of calls", ended),
             Some(ended) = delivery.tasks.join_next() => ("the delivery of events", ended),
             Some(ended) = wire.tasks.join_next() => ("the extensions' socket", ended),
         };
@@ -171,12 +179,15 @@ impl Server {
     pub(crate) async fn stop(mut self) {
         self.work.ready.send_replace(false);
         remove(&self.data.address_file());
+        // No schedule ticks and no call is accepted from here on; those that run may end.
+        self.work.background.stop.cancel();
         // First, because a request that installs something would otherwise use up the grace.
         self.extensions.give_up();
         self.work.http.end().await;
         self.extensions.finish().await;
         // Extensions drain while their answers still count; what then is under way comes again.
         self.supervisor.shutdown().await;
+        self.work.background.end().await;
         self.work.delivery.end().await;
         self.work.wire.end().await;
         self.store.close().await;
@@ -213,7 +224,8 @@ impl Base {
         })?;
         let log = tinybase_core::event_log(store.clone());
         let hooks = Hooks::new(supervisor.clone(), log, config.extensions.hooks);
-        let core = Core::new(config.core.clone(), store.clone(), Arc::new(hooks.clone()));
+        let options = CoreOptions { home: data.identity()?, ..config.core.clone() };
+        let core = Core::new(options, store.clone(), Arc::new(hooks.clone()));
         if let Err(error) = core.repair_collections().await {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "the collections are not in order");

@@ -68,7 +68,7 @@ async fn a_fault_a_rejection_and_an_oversize_result_are_failures_with_their_type
     for (function, kind, words) in [
         ("good_fault", "ZooError", "as asked"),
         ("good_reject", "sold_out", "there are none left"),
-        ("good_huge", "ProtocolError", "1048576"),
+        ("good_huge", "ResultSizeError", "1048576"),
     ] {
         let answer = server.api.post(&format!("/api/functions/{function}"), &json!({})).await?;
         assert_eq!(answer["status"], "failed", "{answer}");

@@ -10,7 +10,10 @@ use crate::pace::Pace;
 /// See `HookTuple` in `_native.pyi`.
 pub(crate) type Hook = (String, i32, String, String, String, i32, u32, bool, Py<PyAny>, bool);
 /// See `FunctionTuple` in `_native.pyi`.
-pub(crate) type Function = (String, String, i32, String, String, Vec<String>, u32, Py<PyAny>, bool);
+pub(crate) type Function =
+    (String, String, i32, String, String, Vec<String>, u32, u32, Py<PyAny>, bool);
+/// See `ScheduleTuple` in `_native.pyi`.
+pub(crate) type Schedule = (String, String, String, String, i32, i32, u32, u32);
 
 /// What to call for invocations of one name.
 #[derive(Debug)]
@@ -43,7 +46,11 @@ impl Handlers {
 }
 
 /// Splits what Python registers.
-pub(crate) fn read(hooks: Vec<Hook>, functions: Vec<Function>) -> (v1::Register, Handlers) {
+pub(crate) fn read(
+    hooks: Vec<Hook>,
+    functions: Vec<Function>,
+    schedules: Vec<Schedule>,
+) -> (v1::Register, Handlers) {
     let mut register = v1::Register::default();
     let mut handlers = Handlers::default();
     for hook in hooks {
@@ -61,16 +68,30 @@ pub(crate) fn read(hooks: Vec<Hook>, functions: Vec<Function>) -> (v1::Register,
         });
         handlers.hooks.insert(hook.4, Handler::new(hook.8, hook.9));
     }
-    for (name, description, auth, input, output, tags, timeout_ms, entry, is_async) in functions {
-        handlers.functions.insert(name.clone(), Handler::new(entry, is_async));
+    for function in functions {
+        let (name, description, auth, input, output, tags, ..) = &function;
         register.functions.push(v1::FunctionBinding {
+            name: name.clone(),
+            description: description.clone(),
+            auth: *auth,
+            input_schema: input.clone().into_bytes().into(),
+            output_schema: output.clone().into_bytes().into(),
+            tags: tags.clone(),
+            timeout_ms: function.6,
+            concurrency: function.7,
+        });
+        handlers.functions.insert(function.0, Handler::new(function.8, function.9));
+    }
+    for (name, function, timing, input, missed, overlap, timeout_ms, jitter_ms) in schedules {
+        register.schedules.push(v1::ScheduleBinding {
             name,
-            description,
-            auth,
-            input_schema: input.into_bytes().into(),
-            output_schema: output.into_bytes().into(),
-            tags,
+            function,
+            timing: timing.into_bytes().into(),
+            input: input.into_bytes().into(),
+            missed,
+            overlap,
             timeout_ms,
+            jitter_ms,
         });
     }
     (register, handlers)

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::binding::{self, Function, Hook};
+use crate::binding::{self, Function, Hook, Schedule};
 use crate::callbacks::Host;
 use crate::dispatcher::{Clerk, Desk};
 use crate::lines::{Line, Lines};
@@ -37,9 +37,10 @@ pub(crate) fn open(
     py: Python<'_>,
     hooks: Vec<Hook>,
     functions: Vec<Function>,
+    schedules: Vec<Schedule>,
     version: String,
 ) -> PyResult<Session> {
-    let (register, handlers) = binding::read(hooks, functions);
+    let (register, handlers) = binding::read(hooks, functions, schedules);
     let options = options(version).map_err(|error| refused(&error))?;
     let runtime = Arc::new(Builder::new_current_thread().enable_all().build()?);
     let connection = py

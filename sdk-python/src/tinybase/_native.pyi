@@ -7,9 +7,12 @@ from tinybase._logging import Line
 # event, phase, collection, function, handler, priority, timeout in milliseconds, reentrant,
 # entry, whether the entry is asynchronous
 HookTuple = tuple[str, int, str, str, str, int, int, bool, Entry, bool]
-# name, description, auth, input schema, output schema, tags, timeout in milliseconds, entry,
-# whether the entry is asynchronous
-FunctionTuple = tuple[str, str, int, str, str, list[str], int, Entry, bool]
+# name, description, auth, input schema, output schema, tags, timeout in milliseconds, how many
+# calls at a time, entry, whether the entry is asynchronous
+FunctionTuple = tuple[str, str, int, str, str, list[str], int, int, Entry, bool]
+# name, function, timing, input, policy for missed ticks, policy for overlaps, timeout and jitter in
+# milliseconds
+ScheduleTuple = tuple[str, str, str, str, int, int, int, int]
 
 class Session:
     """A session that the server accepted."""
@@ -35,7 +38,12 @@ class Session:
     def close(self) -> bool:
         """Sends what is left of the log; returns whether no thread is held by a handler."""
 
-def open(hooks: list[HookTuple], functions: list[FunctionTuple], version: str) -> Session:
+def open(
+    hooks: list[HookTuple],
+    functions: list[FunctionTuple],
+    schedules: list[ScheduleTuple],
+    version: str,
+) -> Session:
     """Dials the server, introduces the extension and registers what it handles.
 
     Raises:

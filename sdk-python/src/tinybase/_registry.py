@@ -65,6 +65,7 @@ class Function:
 
     __slots__ = (
         "auth",
+        "concurrency",
         "description",
         "function",
         "input_model",
@@ -84,15 +85,42 @@ class Function:
         self.output_model: Any = None
         self.tags: list[str] = []
         self.timeout_ms = 0
+        self.concurrency = 0
         self.is_async = is_async(function)
 
 
+class Schedule:
+    """When a function is called by itself."""
+
+    __slots__ = (
+        "function",
+        "input",
+        "jitter_ms",
+        "missed",
+        "name",
+        "overlap",
+        "timeout_ms",
+        "timing",
+    )
+
+    def __init__(self, function: Callable[..., Any], timing: str) -> None:
+        self.function = function
+        self.timing = timing
+        self.name = ""
+        self.input = ""
+        self.missed = "run_once"
+        self.overlap = "skip"
+        self.timeout_ms = 0
+        self.jitter_ms = 0
+
+
 class Registry:
-    """The hooks and functions of one extension, in the order of their registration."""
+    """The hooks, functions and schedules of one extension, in the order of their registration."""
 
     def __init__(self) -> None:
         self.hooks: list[Hook] = []
         self.functions: dict[str, Function] = {}
+        self.schedules: list[Schedule] = []
 
     def add_hook(self, hook: Hook) -> None:
         """Takes a hook.
@@ -120,6 +148,29 @@ class Registry:
                 f"and {describe(other.function)} both register it"
             )
         self.functions[function.name] = function
+
+    def named_schedules(self) -> Iterator[tuple[str, str, Schedule]]:
+        """The schedules with their names and the names of the functions that they call.
+
+        Raises:
+            RegistrationError: If one is on what isn't a function, or two share a name.
+        """
+        names = {entry.function: name for name, entry in self.functions.items()}
+        seen: set[str] = set()
+        for schedule in self.schedules:
+            function = names.get(schedule.function)
+            if function is None:
+                raise RegistrationError(
+                    f"{describe(schedule.function)} has a @schedule and is no function; "
+                    "put @register(name=…) on it too"
+                )
+            name = schedule.name or function
+            if name in seen:
+                raise RegistrationError(
+                    f"two schedules are named {name!r}; give one a name: @schedule(name=…)"
+                )
+            seen.add(name)
+            yield (name, function, schedule)
 
     def named_hooks(self, package: str = "") -> Iterator[tuple[str, Hook]]:
         """The hooks with their names, which stay the same from one start to the next.

@@ -4,23 +4,46 @@ from __future__ import annotations
 
 from tinybase import _registry
 from tinybase._context import Context, current_context
-from tinybase._registry import Function
+from tinybase._registry import Function, Schedule
 from tinybase._signature import check, milliseconds, no_such_keyword
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from typing import Any, TypeVar
 
     from tinybase.utils import AuthLevel
 
     Handler = TypeVar("Handler", bound=Callable[..., object])
 
-__all__ = ["Context", "current_context", "register"]
+__all__ = ["Context", "current_context", "register", "schedule"]
 
-_OPTIONS = ("name", "description", "auth", "input_model", "output_model", "tags", "timeout")
+_OPTIONS = (
+    "name",
+    "description",
+    "auth",
+    "input_model",
+    "output_model",
+    "tags",
+    "timeout",
+    "concurrency",
+)
 _AUTH_LEVELS = ("public", "auth", "admin")
+_SCHEDULE_OPTIONS = (
+    "cron",
+    "every",
+    "at",
+    "timezone",
+    "name",
+    "input",
+    "missed",
+    "overlap",
+    "timeout",
+    "jitter",
+)
+_MISSED = ("skip", "run_once", "run_all")
+_OVERLAP = ("skip", "queue", "allow")
 
 
 def register(
@@ -32,6 +55,7 @@ def register(
     tags: Iterable[str] | None = None,
     *,
     timeout: timedelta | None = None,
+    concurrency: int | None = None,
     **unknown: object,
 ) -> Callable[[Handler], Handler]:
     """Makes a function callable for API clients.
@@ -46,6 +70,7 @@ def register(
         output_model: The same for the result.
         tags: Words to group functions by.
         timeout: How long a call may take; the server's default unless given.
+        concurrency: How many calls may run at a time on a server; further ones get a 429.
         unknown: Nothing else; a wrong name is answered with the nearest right one.
     """
     if unknown:
@@ -59,6 +84,8 @@ def register(
         raise ValueError(f"{name}: auth is one of {', '.join(_AUTH_LEVELS)}, not {auth!r}")
     if isinstance(tags, str):
         raise TypeError(f"{name}: tags is a list of words, not one word: [{tags!r}]")
+    if concurrency is not None and (not isinstance(concurrency, int) or concurrency < 1):
+        raise TypeError(f"{name}: concurrency is a whole number above 0, not {concurrency!r}")
 
     def decorate(function: Handler) -> Handler:
         check(function, "register", ("ctx", "payload"))
@@ -69,12 +96,95 @@ def register(
         entry.output_model = output_model or _annotated_model(function, "return")
         entry.tags = [*tags] if tags else []
         entry.timeout_ms = milliseconds("register", timeout)
+        entry.concurrency = concurrency or 0
         for model in (entry.input_model, entry.output_model):
             _check_model(name, model)
         _registry.active().add_function(entry)
         return function
 
     return decorate
+
+
+def schedule(
+    *,
+    cron: str | None = None,
+    every: timedelta | None = None,
+    at: datetime | None = None,
+    timezone: str | None = None,
+    name: str | None = None,
+    input: dict[str, Any] | None = None,  # noqa: A002 - the word that the server has for it
+    missed: str = "run_once",
+    overlap: str = "skip",
+    timeout: timedelta | None = None,
+    jitter: timedelta | None = None,
+    **unknown: object,
+) -> Callable[[Handler], Handler]:
+    """Has a registered function called by itself; put it beside `@register`.
+
+    A run has no user; what it asks of the server, it asks for the extension.
+
+    Args:
+        cron: A cron pattern of five fields, such as "0 2 * * *", or six with seconds first.
+        every: How far apart its runs are; whole seconds.
+        at: When it runs once; the time on the clock of `timezone`.
+        timezone: Where the clock hangs, such as "Europe/Berlin"; the server's unless given.
+        name: The schedule's name; the function's unless given.
+        input: The payload; {} unless given.
+        missed: For ticks while nobody could run them: "skip", "run_once" or "run_all".
+        overlap: For ticks while an earlier run goes on: "skip", "queue" or "allow".
+        timeout: How long a run may take; the function's own time unless given.
+        jitter: By how much a run is delayed at most.
+        unknown: Nothing else; a wrong name is answered with the nearest right one.
+    """
+    if unknown:
+        raise no_such_keyword("schedule", unknown, _SCHEDULE_OPTIONS)
+    timing = _timing(cron, every, at, timezone)
+    for word, value, known in (("missed", missed, _MISSED), ("overlap", overlap, _OVERLAP)):
+        if value not in known:
+            raise ValueError(f"@schedule: {word} is one of {', '.join(known)}, not {value!r}")
+
+    def decorate(function: Handler) -> Handler:
+        from tinybase._json import dumps
+
+        entry = Schedule(function, dumps(timing))
+        entry.name = name or ""
+        entry.input = dumps(input) if input else ""
+        entry.missed = missed
+        entry.overlap = overlap
+        entry.timeout_ms = milliseconds("schedule", timeout)
+        entry.jitter_ms = milliseconds("schedule", jitter)
+        _registry.active().schedules.append(entry)
+        return function
+
+    return decorate
+
+
+def _timing(
+    cron: str | None, every: timedelta | None, at: datetime | None, timezone: str | None
+) -> dict[str, Any]:
+    """When, in the shape that the server reads."""
+    if [cron, every, at].count(None) != 2:  # noqa: PLR2004 - of three, all but one
+        raise TypeError('@schedule needs one of cron="0 2 * * *", every=timedelta(…), at=datetime(…)')
+    timing: dict[str, Any] = {}
+    if cron is not None:
+        timing = {"method": "cron", "cron": cron}
+    elif every is not None:
+        seconds = every.total_seconds()
+        if seconds < 1 or seconds != int(seconds):
+            raise ValueError(f"@schedule: every is whole seconds, at least one, not {every!r}")
+        timing = {"method": "interval", "unit": "seconds", "value": int(seconds)}
+    elif at is not None:
+        if at.tzinfo is not None:
+            raise ValueError("@schedule: at is a time without a zone; name the zone in timezone=…")
+        moment = at.replace(microsecond=0)
+        timing = {
+            "method": "once",
+            "date": moment.date().isoformat(),
+            "time": moment.time().isoformat(),
+        }
+    if timezone is not None:
+        timing["timezone"] = timezone
+    return timing
 
 
 def _first_line(function: object) -> str:

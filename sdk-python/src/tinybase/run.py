@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _PHASES = {"before": 1, "after": 2}
 _AUTH = {"public": 1, "auth": 2, "admin": 3}
+_MISSED = {"skip": 1, "run_once": 2, "run_all": 3}
+_OVERLAP = {"skip": 1, "queue": 2, "allow": 3}
 
 
 def main() -> int:
@@ -37,7 +39,8 @@ def main() -> int:
 
     hooks = _hooks(registry, package)
     try:
-        session = _native.open(hooks, _functions(registry), version)
+        rows = _functions(registry), _schedules(registry)
+        session = _native.open(hooks, *rows, version)
     except ConnectionError as error:
         relay.dump()
         sys.stderr.write(f"tinybase: {error}\n")
@@ -105,7 +108,15 @@ def _functions(registry: Registry) -> list[_native.FunctionTuple]:
     for f in registry.functions.values():
         schemas = schema_of(f.input_model, output=False), schema_of(f.output_model, output=True)
         binding = (f.name, f.description, _AUTH[f.auth], *schemas, f.tags, f.timeout_ms)
-        rows.append((*binding, function_entry(f), f.is_async))
+        rows.append((*binding, f.concurrency, function_entry(f), f.is_async))
+    return rows
+
+
+def _schedules(registry: Registry) -> list[_native.ScheduleTuple]:
+    rows: list[_native.ScheduleTuple] = []
+    for name, function, s in registry.named_schedules():
+        policies = _MISSED[s.missed], _OVERLAP[s.overlap]
+        rows.append((name, function, s.timing, s.input, *policies, s.timeout_ms, s.jitter_ms))
     return rows
 
 

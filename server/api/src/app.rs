@@ -15,8 +15,8 @@ use crate::problem::{HttpProblem, Kind};
 use crate::query_names::{self, QueryNames};
 use crate::rate_limit::{self, RateLimits};
 use crate::{
-    application_tokens, auth, batch, collections, extensions, functions, instance, live, passwords,
-    portal, records, settings, system, users,
+    application_tokens, auth, batch, calls, collections, extensions, functions, instance, live,
+    passwords, portal, records, schedules, settings, system, users,
 };
 
 /// How the API is served.
@@ -94,6 +94,8 @@ fn routes(version: &str) -> OpenApiRouter<App> {
         .merge(batch::routes())
         .merge(live::routes())
         .merge(functions::routes())
+        .merge(calls::routes())
+        .merge(schedules::routes())
         .merge(extensions::routes())
         .merge(settings::routes())
 }

@@ -1,18 +1,16 @@
-//! Functions of extensions, and the record of their calls.
+//! Functions of extensions: which there are, what they take, and calling them.
 
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use axum::response::Response;
-use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use tinybase_core::{
-    CallOutcome, CallPage, CallQuery, CallRecord, CallStatus, Core, FunctionInfo, FunctionMetrics,
-    FunctionSchema, Trigger,
+    AcceptedCall, CallOutcome, Core, FunctionDetails, FunctionInfo, FunctionQuery, FunctionSchema,
 };
-use tinybase_model::{CallId, JsonBytes};
-use utoipa::ToSchema;
+use tinybase_model::JsonBytes;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -22,24 +20,70 @@ use crate::caller::Caller;
 use crate::openapi::{Forbidden, NotFound, Rejected};
 use crate::problem::{HttpProblem, Kind};
 
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+/// What a client prefers that doesn't want to wait.
+const RESPOND_ASYNC: &str = "respond-async";
+
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(list))
         .routes(routes!(call))
         .routes(routes!(schema))
-        .routes(routes!(calls))
-        .routes(routes!(recorded_call))
-        .routes(routes!(metrics))
+        .routes(routes!(admin_list))
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Only functions with this tag.
+    tag: Option<String>,
+    /// Only functions of this extension.
+    extension: Option<String>,
+    /// What to tell beside: `schemas`.
+    include: Option<String>,
+}
+
+impl ListQuery {
+    fn query(self) -> Result<FunctionQuery, HttpProblem> {
+        let with_schemas = match self.include.as_deref() {
+            None | Some("") => false,
+            Some("schemas") => true,
+            Some(other) => {
+                let detail = format!("include has to be schemas, not {other:?}");
+                return Err(HttpProblem::new(Kind::Unprocessable, detail));
+            }
+        };
+        Ok(FunctionQuery { tag: self.tag, extension: self.extension, with_schemas })
+    }
 }
 
 /// The functions that whoever asks may call.
 #[utoipa::path(
     get, path = "/api/functions", operation_id = "list_functions", tag = "functions",
-    security((), ("bearer" = [])),
+    security((), ("bearer" = [])), params(ListQuery),
     responses((status = 200, description = "The functions by name", body = Vec<FunctionInfo>))
 )]
-async fn list(State(core): State<Core>, caller: Caller) -> Json<Vec<FunctionInfo>> {
-    Json(core.functions().list(&caller.identity))
+async fn list(
+    State(core): State<Core>,
+    caller: Caller,
+    Params(query): Params<ListQuery>,
+) -> Result<Json<Vec<FunctionInfo>>, HttpProblem> {
+    Ok(Json(core.functions().list(&caller.identity, &query.query()?)))
+}
+
+/// All functions with what administrators want to know.
+#[utoipa::path(
+    get, path = "/api/functions/admin/list", operation_id = "list_functions_as_admin",
+    tag = "functions", security(("bearer" = [])),
+    responses((status = 200, description = "The functions by name", body = Vec<FunctionDetails>), Forbidden)
+)]
+async fn admin_list(
+    State(core): State<Core>,
+    caller: Caller,
+) -> Result<Json<Vec<FunctionDetails>>, HttpProblem> {
+    Ok(Json(core.functions().details(&caller.identity)?))
 }
 
 /// What a function takes and gives, for those who may call it.
@@ -57,12 +101,23 @@ async fn schema(
 }
 
 /// Calls a function. A function that failed is an answer with `status` "failed", not a problem.
+/// With `prefer: respond-async`, a user gets an answer at once, and the call runs by itself.
 #[utoipa::path(
     post, path = "/api/functions/{name}", operation_id = "call_function", tag = "functions",
-    security((), ("bearer" = [])), params(("name" = String, Path, description = "The function's name")),
+    security((), ("bearer" = [])), params(
+        ("name" = String, Path, description = "The function's name"),
+        ("prefer" = Option<String>, Header, description = "`respond-async` not to wait for the end"),
+    ),
     request_body(content = Option<Object>, description = "The input; nothing is `{}`"),
     responses(
         (status = 200, description = "How the call ended", body = CallOutcome),
+        (
+            status = 202, description = "It was accepted and runs by itself", body = CallOutcome,
+            headers(
+                ("location" = String, description = "Where to ask how it stands"),
+                ("preference-applied" = String, description = "`respond-async`"),
+            ),
+        ),
         Forbidden, NotFound, Rejected,
     )
 )]
@@ -70,6 +125,7 @@ async fn call(
     State(core): State<Core>,
     caller: Caller,
     Segments(name): Segments<String>,
+    headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<Response, HttpProblem> {
     let input = if body.is_empty() {
@@ -79,125 +135,56 @@ async fn call(
         parse::<BTreeMap<String, &RawValue>>(&body)?;
         JsonBytes::checked(body).map_err(|error| HttpProblem::internal(&error))?
     };
+    // Nobody could ask for the result of a call by nobody, nor of one by a program, so there the
+    // preference isn't applied.
+    let may_ask = caller.identity.user_id().is_some() || caller.identity.is_admin();
+    if prefers_async(&headers) && may_ask {
+        return accepted(core.functions().accept(&caller.cause(), &name, input).await?);
+    }
     let outcome = core.functions().call(&caller.cause(), &name, input).await?;
     let failed_open = outcome.failed_open.clone();
     Ok(with_failed_open(StatusCode::OK, outcome, &failed_open))
 }
 
-#[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct CallsQuery {
-    /// Only calls of this function.
-    function_name: Option<String>,
-    /// Only calls that stand so.
-    #[param(value_type = Option<CallStatus>)]
-    status: Option<String>,
-    /// Only calls caused so.
-    #[param(value_type = Option<Trigger>)]
-    trigger_type: Option<String>,
-    /// At most so many; 100 unless given.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
-    /// After so many.
-    offset: Option<u32>,
+/// Whether one of the preferences (RFC 7240) is not to wait.
+fn prefers_async(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(PREFER)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|preference| preference.split(';').next())
+        .any(|preference| preference.trim().eq_ignore_ascii_case(RESPOND_ASYNC))
 }
 
-impl CallsQuery {
-    fn query(self) -> Result<CallQuery, HttpProblem> {
-        let default = CallQuery::default();
-        let limit = self.limit.unwrap_or(default.limit);
-        if !(1..=1_000).contains(&limit) {
-            let detail = format!("limit has to be 1 to 1000, not {limit}");
-            return Err(HttpProblem::new(Kind::Unprocessable, detail));
-        }
-        Ok(CallQuery {
-            function_name: self.function_name,
-            status: word("status", self.status, &CallStatus::ALL, CallStatus::as_str)?,
-            trigger_type: word("trigger_type", self.trigger_type, &Trigger::ALL, Trigger::as_str)?,
-            limit,
-            offset: self.offset.unwrap_or(default.offset),
-        })
+fn accepted(call: AcceptedCall) -> Result<Response, HttpProblem> {
+    let AcceptedCall { outcome } = call;
+    let location = HeaderValue::try_from(format!("/api/functions/calls/{}", outcome.call_id))
+        .map_err(|error| HttpProblem::internal(&error))?;
+    let failed_open = outcome.failed_open.clone();
+    let mut response = with_failed_open(StatusCode::ACCEPTED, outcome, &failed_open);
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, location);
+    headers.insert(PREFERENCE_APPLIED, HeaderValue::from_static(RESPOND_ASYNC));
+    Ok(response.into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_preference_is_found_among_others() {
+        let prefer = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(PREFER, HeaderValue::from_static(value));
+            }
+            prefers_async(&headers)
+        };
+        assert!(prefer(&["respond-async"]));
+        assert!(prefer(&["wait=10, Respond-Async"]));
+        assert!(prefer(&["handling=lenient", "respond-async; x=1"]));
+        assert!(!prefer(&[]) && !prefer(&["wait=10"]) && !prefer(&["respond-async-not"]));
     }
-}
-
-/// One of a few words.
-fn word<T: Copy>(
-    parameter: &str,
-    text: Option<String>,
-    all: &[T],
-    as_str: fn(T) -> &'static str,
-) -> Result<Option<T>, HttpProblem> {
-    let Some(text) = text else { return Ok(None) };
-    let found = all.iter().copied().find(|value| as_str(*value) == text);
-    found.map(Some).ok_or_else(|| {
-        let words: Vec<_> = all.iter().map(|value| as_str(*value)).collect();
-        let detail = format!("{parameter} has to be one of {}, not {text:?}", words.join(", "));
-        HttpProblem::new(Kind::Unprocessable, detail)
-    })
-}
-
-/// Recorded calls, the newest first; administrators only.
-#[utoipa::path(
-    get, path = "/api/admin/functions/calls", operation_id = "list_function_calls", tag = "functions",
-    security(("bearer" = [])), params(CallsQuery),
-    responses((status = 200, description = "A page of calls", body = CallPage), Forbidden)
-)]
-async fn calls(
-    State(core): State<Core>,
-    caller: Caller,
-    Params(query): Params<CallsQuery>,
-) -> Result<Json<CallPage>, HttpProblem> {
-    Ok(Json(core.functions().calls(&caller.identity, &query.query()?).await?))
-}
-
-/// One recorded call; administrators only.
-#[utoipa::path(
-    get, path = "/api/admin/functions/calls/{id}", operation_id = "get_function_call", tag = "functions",
-    security(("bearer" = [])), params(("id" = CallId, Path, description = "The call's id")),
-    responses((status = 200, description = "The call", body = CallRecord), Forbidden, NotFound)
-)]
-async fn recorded_call(
-    State(core): State<Core>,
-    caller: Caller,
-    Segments(id): Segments<CallId>,
-) -> Result<Json<CallRecord>, HttpProblem> {
-    Ok(Json(core.functions().recorded_call(&caller.identity, id).await?))
-}
-
-#[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Period {
-    /// Calls of so many hours until now; 24 unless given.
-    #[param(minimum = 1, maximum = 720)]
-    hours: Option<u32>,
-}
-
-/// Calls by function within a period.
-#[derive(Serialize, ToSchema)]
-#[schema(as = FunctionMetricsAnswer)]
-struct Metrics {
-    period_hours: u32,
-    functions: BTreeMap<String, FunctionMetrics>,
-}
-
-/// Calls of the last hours by function; administrators only.
-#[utoipa::path(
-    get, path = "/api/admin/functions/metrics", operation_id = "get_function_metrics", tag = "functions",
-    security(("bearer" = [])), params(Period),
-    responses((status = 200, description = "Calls by function", body = Metrics), Forbidden)
-)]
-async fn metrics(
-    State(core): State<Core>,
-    caller: Caller,
-    Params(period): Params<Period>,
-) -> Result<Json<Metrics>, HttpProblem> {
-    let period_hours = period.hours.unwrap_or(24);
-    if !(1..=720).contains(&period_hours) {
-        let detail = format!("hours has to be 1 to 720, not {period_hours}");
-        return Err(HttpProblem::new(Kind::Unprocessable, detail));
-    }
-    let functions = core.functions().metrics(&caller.identity, period_hours).await?;
-    Ok(Json(Metrics { period_hours, functions }))
 }

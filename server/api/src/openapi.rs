@@ -18,7 +18,7 @@ use crate::app::App;
 
 use answers::Unprocessable;
 pub(crate) use answers::{
-    Conflict, Forbidden, Invalid, NotFound, PreconditionFailed, Rejected, Unauthenticated,
+    Conflict, Forbidden, Gone, Invalid, NotFound, PreconditionFailed, Rejected, Unauthenticated,
     Unavailable,
 };
 pub(crate) use document::{base, finished};

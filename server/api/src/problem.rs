@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     TooLarge,
     RateLimited,
     UnsupportedMediaType,
+    Gone,
+    TooManyRequests,
     /// A before-hook refused, with its own status.
     Rejected(StatusCode),
     ConflictOfHooks,
@@ -57,6 +59,10 @@ impl Kind {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ),
             Self::TooLarge => ("too-large", "Too large", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::Gone => ("gone", "No longer there", StatusCode::GONE),
+            Self::TooManyRequests => {
+                ("too-many-requests", "Too many at a time", StatusCode::TOO_MANY_REQUESTS)
+            }
             Self::RateLimited => {
                 ("rate-limited", "Too many requests", StatusCode::TOO_MANY_REQUESTS)
             }
@@ -160,7 +166,10 @@ impl HttpProblem {
             Kind::Unauthenticated => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Kind::Overloaded | Kind::HookUnavailable | Kind::Unavailable => {
+            Kind::Overloaded
+            | Kind::HookUnavailable
+            | Kind::Unavailable
+            | Kind::TooManyRequests => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Kind::Malformed
@@ -174,6 +183,7 @@ impl HttpProblem {
             | Kind::TooLarge
             | Kind::RateLimited
             | Kind::UnsupportedMediaType
+            | Kind::Gone
             | Kind::Rejected(_)
             | Kind::ConflictOfHooks
             | Kind::Internal => {}
@@ -201,6 +211,8 @@ impl<E: Problem> From<E> for HttpProblem {
             tinybase_core::Kind::Conflict => Kind::Conflict,
             tinybase_core::Kind::PreconditionFailed => Kind::PreconditionFailed,
             tinybase_core::Kind::TooLarge => Kind::TooLarge,
+            tinybase_core::Kind::Gone => Kind::Gone,
+            tinybase_core::Kind::TooManyRequests => Kind::TooManyRequests,
             tinybase_core::Kind::Overloaded => Kind::Overloaded,
             tinybase_core::Kind::Unavailable if error.extension().is_some() => {
                 Kind::HookUnavailable

@@ -6,7 +6,7 @@ mod load;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use tinybase_model::{ExtensionName, ExtensionSpec, Permissions};
+use tinybase_model::{ExtensionName, ExtensionSpec, Offer, Permissions};
 
 use crate::build::Tools;
 use crate::error::CatalogError;
@@ -65,6 +65,8 @@ pub struct Installed {
     pub granted: Grant,
     /// What it may do, whether it can be started or not.
     pub permissions: Permissions,
+    /// What its manifest says about what it offers.
+    pub offer: Offer,
     /// Whether it can be started.
     pub condition: Condition,
 }

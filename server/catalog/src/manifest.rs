@@ -2,13 +2,14 @@
 
 mod hooks;
 mod limits;
+mod offer;
 mod permissions;
 mod python;
 
 use std::path::Path;
 
 use semver::Version;
-use tinybase_model::{ExtensionName, JsonBytes, LifecyclePolicy, Permissions};
+use tinybase_model::{ExtensionName, JsonBytes, LifecyclePolicy, Offer, Permissions};
 
 use crate::checked::{Mistake, Section, TomlFile};
 use crate::error::InstallError;
@@ -57,6 +58,8 @@ pub struct Manifest {
     pub policy: LifecyclePolicy,
     /// Its configuration.
     pub config: JsonBytes,
+    /// Limits of its functions, and its schedules.
+    pub offer: Offer,
 }
 
 impl Manifest {
@@ -98,9 +101,20 @@ impl Manifest {
         let permissions = permissions::read(&extension, hooks)?;
         let policy = limits::read(&extension)?;
         let config = config(&extension)?;
+        let offer = offer::read(&extension)?;
         extension.finish()?;
         let about = about.check(&extension)?;
-        Ok(Self { about, entry_point, dependencies, run, build, permissions, policy, config })
+        Ok(Self {
+            about,
+            entry_point,
+            dependencies,
+            run,
+            build,
+            permissions,
+            policy,
+            config,
+            offer,
+        })
     }
 }
 
@@ -200,7 +214,12 @@ fn command(extension: &Section<'_>, key: &'static str) -> Result<Option<Vec<Stri
 }
 
 fn config(extension: &Section<'_>) -> Result<JsonBytes, Mistake> {
-    let Some(section) = extension.section("config")? else { return Ok(JsonBytes::empty_object()) };
+    object(extension, "config")
+}
+
+/// A table with free keys, as a JSON object.
+fn object(within: &Section<'_>, key: &'static str) -> Result<JsonBytes, Mistake> {
+    let Some(section) = within.section(key)? else { return Ok(JsonBytes::empty_object()) };
     let entries = section.entries().map(|(key, item)| {
         let value = json(item).ok_or_else(|| {
             section.wrong(key, "must be a string, a finite number, a boolean, a list or a table")

@@ -4,19 +4,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tinybase_model::{ExtensionName, Identity};
-use tinybase_store::{Store, StoreError, WriterStatistics, now};
+use tinybase_store::{NodeId, Store, StoreError, WriterStatistics};
+use tokio::sync::Notify;
 
+use crate::async_call::Background;
+use crate::call_limits::CallLimits;
 use crate::counts::Counts;
 use crate::function_schema::Validators;
 use crate::live::Live;
 use crate::password::Passwords;
 use crate::post::Post;
+use crate::running_call::RunningCalls;
 use crate::settings::CurrentSettings;
 use crate::shelf::Shelf;
 use crate::token::{TokenCache, TokenLifetimes};
-use crate::{Collections, Functions, HookEngine, Records, UserError, Users};
+use crate::{Collections, Functions, HookEngine, Records, Schedules, UserError, Users};
 
 /// Knobs of the core.
 #[derive(Debug, Clone)]
@@ -31,6 +34,41 @@ pub struct CoreOptions {
     pub record_bytes_max: usize,
     /// How long events are kept that nobody needs any more.
     pub event_retention: Duration,
+    /// Calls of functions.
+    pub calls: CallOptions,
+    /// Names what only one server uses at a time, such as its data folder: what an earlier server
+    /// there left open is ended at once.
+    pub home: String,
+}
+
+/// Bounds of function calls and of what is kept of them.
+#[derive(Debug, Clone)]
+pub struct CallOptions {
+    /// The largest result, in bytes of JSON.
+    pub result_bytes_max: usize,
+    /// How many asynchronous calls may run at a time.
+    pub async_max: usize,
+    /// How long the result of an asynchronous call is kept.
+    pub result_retention: Duration,
+    /// How many bytes of results are kept; the oldest go first.
+    pub results_bytes_max: u64,
+    /// How long records of calls are kept.
+    pub record_retention: Duration,
+    /// How many records of calls are kept; the oldest go first.
+    pub records_max: u32,
+}
+
+impl Default for CallOptions {
+    fn default() -> Self {
+        Self {
+            result_bytes_max: 1 << 20,
+            async_max: 256,
+            result_retention: Duration::from_hours(24),
+            results_bytes_max: 256 << 20,
+            record_retention: Duration::from_hours(30 * 24),
+            records_max: 1_000_000,
+        }
+    }
 }
 
 impl Default for CoreOptions {
@@ -38,11 +76,24 @@ impl Default for CoreOptions {
         Self {
             public_registration: true,
             token_lifetimes: TokenLifetimes::default(),
-            function_input_max: 10 << 20,
+            function_input_max: 1 << 20,
             record_bytes_max: 1 << 20,
             event_retention: Duration::from_hours(7 * 24),
+            calls: CallOptions::default(),
+            home: NodeId::generate().as_str().to_owned(),
         }
     }
+}
+
+/// Bounds of schedules.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SchedulerLimits {
+    /// How many runs may go on at a time.
+    pub(crate) runs_max: usize,
+    /// How many ticks are taken at once.
+    pub(crate) ticks_max: u32,
+    /// How long a run may take if neither it nor its function says so.
+    pub(crate) run_timeout: Duration,
 }
 
 /// What was done, and which extensions couldn't be asked although they wanted to be.
@@ -73,7 +124,13 @@ pub(crate) struct Inner {
     pub(crate) validators: Validators,
     pub(crate) counts: Counts,
     pub(crate) live: Live,
-    pub(crate) started_at: Timestamp,
+    pub(crate) call_limits: CallLimits,
+    pub(crate) running: RunningCalls,
+    pub(crate) background: Background,
+    /// Told when somebody changed a schedule.
+    pub(crate) schedules_changed: Notify,
+    /// This run of the server.
+    pub(crate) node: NodeId,
 }
 
 impl fmt::Debug for Core {
@@ -87,6 +144,7 @@ impl Core {
     pub fn new(options: CoreOptions, store: Store, hooks: Arc<dyn HookEngine>) -> Self {
         let inner = Inner {
             settings: CurrentSettings::new(&options),
+            background: Background::new(options.calls.async_max),
             options,
             store,
             hooks,
@@ -97,7 +155,10 @@ impl Core {
             validators: Validators::default(),
             counts: Counts::default(),
             live: Live::default(),
-            started_at: now(),
+            call_limits: CallLimits::default(),
+            running: RunningCalls::default(),
+            schedules_changed: Notify::new(),
+            node: NodeId::generate(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -134,6 +195,32 @@ impl Core {
     /// [`UserError::InvalidToken`] if it isn't a valid access token; a refresh token never is.
     pub async fn identify(&self, bearer: &str) -> Result<Identity, UserError> {
         self.users().identify(bearer).await
+    }
+
+    /// Schedules.
+    pub const fn schedules(&self) -> Schedules<'_> {
+        Schedules { core: self }
+    }
+
+    /// How many functions one user may have running at a time.
+    pub(crate) fn calls_per_user(&self) -> u32 {
+        self.settings().max_concurrent_functions_per_user
+    }
+
+    /// The time zone of schedules that name none.
+    pub(crate) fn server_timezone(&self) -> String {
+        self.settings().server_timezone.clone()
+    }
+
+    /// Bounds of schedules.
+    pub(crate) fn scheduler_limits(&self) -> SchedulerLimits {
+        let settings = self.settings();
+        let scheduler = &settings.scheduler;
+        SchedulerLimits {
+            runs_max: usize::try_from(scheduler.concurrent_executions_max).unwrap_or(usize::MAX),
+            ticks_max: scheduler.schedules_per_tick_max,
+            run_timeout: Duration::from_secs(scheduler.function_timeout_seconds.into()),
+        }
     }
 
     /// What the database's writer has done since the start; for metrics.

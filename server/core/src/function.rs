@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 use tinybase_hooks::RegisteredFunction;
@@ -32,6 +33,65 @@ pub struct FunctionInfo {
     pub tags: Vec<String>,
     /// The extension that offers it.
     pub extension: ExtensionName,
+    /// What it takes and gives, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schemas: Option<Schemas>,
+}
+
+/// The JSON Schemas of a function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Schemas {
+    /// Of the input; null if it takes any object.
+    #[schema(value_type = Option<Object>)]
+    pub input: Option<JsonBytes>,
+    /// Of the result; null if it gives any value.
+    #[schema(value_type = Option<Object>)]
+    pub output: Option<JsonBytes>,
+}
+
+/// Which functions to list, and with what.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FunctionQuery {
+    /// Only functions with this tag.
+    pub tag: Option<String>,
+    /// Only functions of this extension.
+    pub extension: Option<String>,
+    /// Whether schemas are told.
+    pub with_schemas: bool,
+}
+
+/// A function, for administrators.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "the documented shape of the JSON")]
+pub struct FunctionDetails {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub description: Option<String>,
+    /// `public`, `auth` or `admin`.
+    pub auth: &'static str,
+    /// Words to group functions by.
+    pub tags: Vec<String>,
+    /// Where its code is; always the extension's name.
+    pub module: String,
+    /// The file that it was read from; always empty, since an extension is a program.
+    pub file_path: &'static str,
+    /// When the extension registered it.
+    pub last_loaded_at: Timestamp,
+    /// Whether the input has a schema.
+    pub has_input_model: bool,
+    /// Whether the output has a schema.
+    pub has_output_model: bool,
+    /// Whether the code is asynchronous; always false, since the server doesn't know.
+    pub is_async: bool,
+    /// The extension that offers it.
+    pub extension: ExtensionName,
+    /// The extension's version.
+    pub version: String,
+    /// How long a call may take, if it says so, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// How many calls may run at a time on a server, if it says so.
+    pub concurrency: Option<u32>,
 }
 
 /// What a function takes and gives.
@@ -67,8 +127,8 @@ pub struct CallOutcome {
     /// For a failure, its type: the exception's, the code of a rejection or `Rejected`, or what
     /// kept the extension from answering, such as `TimeoutError`.
     pub error_type: Option<String>,
-    /// How long it took, in milliseconds.
-    pub duration_ms: u64,
+    /// How long it took, in milliseconds; null while it runs.
+    pub duration_ms: Option<u64>,
     /// Extensions whose before-hook could not be asked; to be shown in a response header.
     #[serde(skip)]
     pub failed_open: Vec<ExtensionName>,
@@ -96,6 +156,32 @@ pub enum FunctionError {
     /// There is no such recorded call.
     #[error("Function call '{0}' not found")]
     NoCall(CallId),
+    /// The call has ended already.
+    #[error("Function call '{0}' has ended already")]
+    HasEnded(CallId),
+    /// The result isn't kept any more, or never was.
+    #[error(
+        "the result of the function call '{0}' is not kept: results of asynchronous calls are kept \
+         for a while, results of others are not"
+    )]
+    ResultGone(CallId),
+    /// The user has too many calls running.
+    #[error("Too many concurrent function executions: at most {0} of one user; try again later")]
+    TooManyOfUser(u32),
+    /// The function has too many calls running.
+    #[error("the function '{name}' is running {limit} times, which is its limit; try again later")]
+    TooManyOfFunction {
+        /// The function.
+        name: String,
+        /// How often it may run at a time.
+        limit: u32,
+    },
+    /// Too many asynchronous calls are running.
+    #[error("too many asynchronous calls are running; try again later")]
+    Busy,
+    /// The server is about to stop.
+    #[error("the server is stopping")]
+    Stopping,
     /// The input is too large.
     #[error("the input has {size} bytes; the limit is {limit}")]
     TooLarge {
@@ -134,6 +220,10 @@ impl Problem for FunctionError {
     fn kind(&self) -> Kind {
         match self {
             Self::NotFound(_) | Self::NoCall(_) => Kind::NotFound,
+            Self::HasEnded(_) => Kind::Conflict,
+            Self::ResultGone(_) => Kind::Gone,
+            Self::TooManyOfUser(_) | Self::TooManyOfFunction { .. } => Kind::TooManyRequests,
+            Self::Busy | Self::Stopping => Kind::Overloaded,
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::BrokenSchema { .. } => Kind::Unavailable,
             Self::NotRecorded(error) | Self::Store(error) => error.kind(),
@@ -147,6 +237,12 @@ impl Problem for FunctionError {
             Self::Refused(refusal) => refusal.violations(),
             Self::NotFound(_)
             | Self::NoCall(_)
+            | Self::HasEnded(_)
+            | Self::ResultGone(_)
+            | Self::TooManyOfUser(_)
+            | Self::TooManyOfFunction { .. }
+            | Self::Busy
+            | Self::Stopping
             | Self::TooLarge { .. }
             | Self::BrokenSchema { .. }
             | Self::NotRecorded(_)
@@ -168,16 +264,27 @@ pub struct Functions<'a> {
 
 impl Functions<'_> {
     /// The functions that whoever asks may call, by name.
-    pub fn list(&self, identity: &Identity) -> Vec<FunctionInfo> {
+    pub fn list(&self, identity: &Identity, query: &FunctionQuery) -> Vec<FunctionInfo> {
         let actor = Actor::client(identity);
         let functions = self.core.inner.hooks.functions();
         let mut visible: Vec<_> = functions
             .iter()
             .filter(|function| authorize_function(actor, &function.binding).is_ok())
-            .map(|function| FunctionInfo::of(function))
+            .filter(|function| query.matches(function))
+            .map(|function| FunctionInfo::of(function, query.with_schemas))
             .collect();
         visible.sort_by(|a, b| a.name.cmp(&b.name));
         visible
+    }
+
+    /// All functions by name, with what administrators want to know; administrators only.
+    pub fn details(&self, identity: &Identity) -> Result<Vec<FunctionDetails>, FunctionError> {
+        authorize_admin(identity)?;
+        let functions = self.core.inner.hooks.functions();
+        let mut all: Vec<_> =
+            functions.iter().map(|function| FunctionDetails::of(function)).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
     }
 
     /// What a function takes and gives, for those who may call it.
@@ -243,8 +350,16 @@ impl Functions<'_> {
     }
 }
 
+impl FunctionQuery {
+    fn matches(&self, function: &RegisteredFunction) -> bool {
+        let tags = &function.binding.tags;
+        self.tag.as_ref().is_none_or(|tag| tags.contains(tag))
+            && self.extension.as_ref().is_none_or(|name| function.extension.as_str() == name)
+    }
+}
+
 impl FunctionInfo {
-    fn of(function: &RegisteredFunction) -> Self {
+    fn of(function: &RegisteredFunction, with_schemas: bool) -> Self {
         let FunctionBinding { name, description, auth, tags, .. } = &function.binding;
         Self {
             name: name.clone(),
@@ -252,6 +367,35 @@ impl FunctionInfo {
             auth: auth.as_str(),
             tags: tags.clone(),
             extension: function.extension.clone(),
+            schemas: with_schemas.then(|| Schemas {
+                input: function.binding.input_schema.clone(),
+                output: function.binding.output_schema.clone(),
+            }),
+        }
+    }
+}
+
+impl FunctionDetails {
+    fn of(function: &RegisteredFunction) -> Self {
+        let FunctionBinding { name, description, auth, tags, timeout, concurrency, .. } =
+            &function.binding;
+        let milliseconds =
+            |timeout: Duration| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            name: name.clone(),
+            description: (!description.is_empty()).then(|| description.clone()),
+            auth: auth.as_str(),
+            tags: tags.clone(),
+            module: function.extension.to_string(),
+            file_path: "",
+            last_loaded_at: function.loaded_at,
+            has_input_model: function.binding.input_schema.is_some(),
+            has_output_model: function.binding.output_schema.is_some(),
+            is_async: false,
+            extension: function.extension.clone(),
+            version: function.version.clone(),
+            timeout_ms: timeout.map(milliseconds),
+            concurrency: *concurrency,
         }
     }
 }

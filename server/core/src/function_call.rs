@@ -1,36 +1,58 @@
 //! One call of a function: check, ask, record, run, check again, record.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
-use tinybase_hooks::RegisteredFunction;
+use tinybase_hooks::{CallTerms, RegisteredFunction};
 use tinybase_model::{
-    CallId, CompletionEvent, Event, ExtensionName, Fault, FieldViolation, FunctionEvent, JsonBytes,
-    Outcome,
+    CallId, Cause, Event, ExtensionName, Fault, FieldViolation, FunctionEvent, JsonBytes, Outcome,
 };
-use tinybase_store::{CallStatus, FinishedCall, NewEvent, StartedCall, StoreError, Trigger, now};
-use tokio::time::Instant;
+use tinybase_store::{CallStatus, KeptResult, StartedCall, now};
 
 use crate::Core;
 use crate::access::authorize_function;
 use crate::acting::Acting;
+use crate::call_limits::{LimitMet, Places};
 use crate::collection::summary;
 use crate::function::{CallOutcome, FunctionError};
 use crate::function_schema::{Direction, Mismatch};
 use crate::hook_engine::{Approved, CallFailure};
+use crate::running_call::OpenCall;
 use crate::schema::violation;
 
 /// What went wrong in a function, as the caller is told.
-struct Failure {
-    message: String,
-    kind: String,
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) message: String,
+    pub(crate) kind: String,
 }
 
-/// A call that may run, or the reason why it can't.
-struct Approval {
+impl Failure {
+    pub(crate) fn new(kind: &str, message: &str) -> Self {
+        Self { message: message.to_owned(), kind: kind.to_owned() }
+    }
+}
+
+/// A call that may run. It holds its places until it is dropped.
+pub(crate) struct ReadyCall {
+    function: Arc<RegisteredFunction>,
     call: FunctionEvent,
+    cause: Cause,
     failed_open: Vec<ExtensionName>,
     wrong_input: Option<Failure>,
+    places: Places,
+}
+
+/// How a ready call is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Somebody waits for its end.
+    Awaited,
+    /// Nobody waits: its start is recorded already, and its result is kept.
+    Accepted,
+    /// A schedule caused it: its start is recorded already, and it may take so long.
+    Scheduled(Duration),
 }
 
 /// An input that doesn't fit the function's schema.
@@ -47,57 +69,123 @@ impl Core {
         name: &str,
         input: JsonBytes,
     ) -> Result<CallOutcome, FunctionError> {
+        let ready = self.prepare_call(acting, name, input).await?;
+        self.perform(ready, Way::Awaited).await
+    }
+
+    /// Finds the function, decides whether it may be called, takes a place and asks the
+    /// before-hooks.
+    pub(crate) async fn prepare_call(
+        &self,
+        acting: Acting<'_>,
+        name: &str,
+        input: JsonBytes,
+    ) -> Result<ReadyCall, FunctionError> {
         let function = self.find_function(name)?;
         authorize_function(acting.actor(), &function.binding)?;
         let identity = &acting.cause.identity;
         let call = FunctionEvent::new(name.to_owned(), CallId::generate(), identity, input);
-        let Approval { call, failed_open, wrong_input } =
-            self.approve_call(&function, call, acting).await?;
-        let started = StartedCall {
-            id: call.call_id,
-            function_name: name.to_owned(),
-            extension: function.extension.clone(),
-            trigger_type: Trigger::Manual,
-            user_id: call.user_id,
-            started_at: now(),
-        };
-        if let Err(error) = self.inner.store.start_call(started.clone()) {
-            tracing::warn!(%error, call = %started.id, "a call's start could not be recorded");
-        }
-        let began = Instant::now();
-        let result = match wrong_input {
-            Some(failure) => Err(failure),
-            None => self.run(&function, call, acting).await,
-        };
-        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let completion = completion(&started, &result, duration_ms);
-        self.record_end(started.clone(), completion, acting)
-            .await
-            .map_err(FunctionError::NotRecorded)?;
-        Ok(outcome(started.id, result, duration_ms, failed_open))
+        // What an extension calls is part of the call that it handles.
+        let counted = if acting.capabilities.is_none() { call.user_id } else { None };
+        let places =
+            self.take_places(&function, counted.map(|user| (user, self.calls_per_user())))?;
+        self.approve_call(function, call, acting.cause.clone(), places).await
+    }
+
+    /// Takes a call's places among those that may run at a time.
+    pub(crate) fn take_places(
+        &self,
+        function: &RegisteredFunction,
+        user: Option<(tinybase_model::UserId, u32)>,
+    ) -> Result<Places, FunctionError> {
+        let binding = &function.binding;
+        let limit = binding.concurrency.map(|limit| (binding.name.as_str(), limit));
+        self.inner.call_limits.enter(user, limit).map_err(|met| match met {
+            LimitMet::User(limit) => FunctionError::TooManyOfUser(limit),
+            LimitMet::Function(limit) => {
+                FunctionError::TooManyOfFunction { name: binding.name.clone(), limit }
+            }
+        })
     }
 
     /// Checks the input and asks the before-hooks; what they patched is checked again. An input that
     /// doesn't fit is a failure of the call: nobody is asked, and the function isn't run.
-    async fn approve_call(
+    pub(crate) async fn approve_call(
         &self,
-        function: &RegisteredFunction,
+        function: Arc<RegisteredFunction>,
         call: FunctionEvent,
-        acting: Acting<'_>,
-    ) -> Result<Approval, FunctionError> {
-        if let Some(wrong) = self.check_input(function, &call.input)? {
-            return Ok(Approval { call, failed_open: Vec::new(), wrong_input: Some(wrong) });
+        cause: Cause,
+        places: Places,
+    ) -> Result<ReadyCall, FunctionError> {
+        if let Some(wrong) = self.check_input(&function, &call.input)? {
+            let (failed_open, wrong_input) = (Vec::new(), Some(wrong));
+            return Ok(ReadyCall { function, call, cause, failed_open, wrong_input, places });
         }
         let asked = call.input.clone();
         let event = Event::FunctionCall(call);
-        let Approved { event, failed_open } = self.inner.hooks.before(event, acting.cause).await?;
+        let Approved { event, failed_open } = self.inner.hooks.before(event, &cause).await?;
         let Event::FunctionCall(call) = event else { unreachable!("hooks keep an event's kind") };
         let patched = call.input != asked;
-        let wrong_input = if patched { self.check_input(function, &call.input)? } else { None };
-        Ok(Approval { call, failed_open, wrong_input })
+        let wrong_input = if patched { self.check_input(&function, &call.input)? } else { None };
+        Ok(ReadyCall { function, call, cause, failed_open, wrong_input, places })
     }
 
-    fn check_input(
+    /// How a ready call is recorded when it starts.
+    pub(crate) fn starting(&self, ready: &ReadyCall, is_async: bool) -> StartedCall {
+        StartedCall {
+            id: ready.call.call_id,
+            function_name: ready.call.name.clone(),
+            extension: Some(ready.function.extension.clone()),
+            version: ready.function.version.clone(),
+            trigger_id: ready.call.schedule,
+            user_id: ready.call.user_id,
+            started_at: now(),
+            is_async,
+            node: self.inner.node.clone(),
+        }
+    }
+
+    /// Runs a ready call and records its end.
+    pub(crate) async fn perform(
+        &self,
+        ready: ReadyCall,
+        way: Way,
+    ) -> Result<CallOutcome, FunctionError> {
+        let started = self.starting(&ready, way == Way::Accepted);
+        let ReadyCall { function, call, cause, failed_open, wrong_input, places } = ready;
+        if way == Way::Awaited
+            && let Err(error) = self.inner.store.start_call(started.clone())
+        {
+            tracing::warn!(%error, call = %started.id, "a call's start could not be recorded");
+        }
+        let call_id = started.id;
+        let open = OpenCall::new(self, started, cause.clone());
+        let cancelled = open.token();
+        let timeout = match way {
+            Way::Awaited | Way::Accepted => None,
+            Way::Scheduled(timeout) => Some(timeout),
+        };
+        let result = if let Some(failure) = wrong_input {
+            Err(failure)
+        } else {
+            tokio::select! {
+                result = self.run(&function, call, &cause, timeout) => result,
+                // Dropping the other arm tells the extension.
+                () = cancelled.cancelled() => {
+                    Err(Failure::new("Cancelled", "the call was cancelled"))
+                }
+            }
+        };
+        let kept = result.as_ref().ok().filter(|_| way == Way::Accepted).map(|output| KeptResult {
+            output: output.clone(),
+            expires_at: now() + self.inner.options.calls.result_retention,
+        });
+        let duration_ms = open.finish(&result, kept).await.map_err(FunctionError::NotRecorded)?;
+        drop(places);
+        Ok(outcome(call_id, result, duration_ms, failed_open))
+    }
+
+    pub(crate) fn check_input(
         &self,
         function: &RegisteredFunction,
         input: &JsonBytes,
@@ -134,11 +222,13 @@ impl Core {
         &self,
         function: &Arc<RegisteredFunction>,
         call: FunctionEvent,
-        acting: Acting<'_>,
+        cause: &Cause,
+        timeout: Option<Duration>,
     ) -> Result<JsonBytes, Failure> {
         let observed = Event::FunctionCall(call.clone());
-        self.inner.hooks.observe_call(observed, acting.cause).await;
-        let outcome = match self.inner.hooks.call_function(call, acting.cause).await {
+        self.inner.hooks.observe_call(observed, cause).await;
+        let terms = CallTerms { timeout };
+        let outcome = match self.inner.hooks.call_function(call, cause, terms).await {
             Ok(outcome) => outcome,
             Err(failure) => return Err(Failure::from(&failure)),
         };
@@ -162,6 +252,11 @@ impl Core {
         function: &RegisteredFunction,
         output: JsonBytes,
     ) -> Result<JsonBytes, Failure> {
+        let (size, limit) = (output.bytes().len(), self.inner.options.calls.result_bytes_max);
+        if size > limit {
+            let message = format!("the result has {size} bytes; the limit is {limit}");
+            return Err(Failure { message, kind: "ResultSizeError".to_owned() });
+        }
         let binding = &function.binding;
         let Some(schema) = &binding.output_schema else { return Ok(output) };
         let checked = match output.parse::<Value>() {
@@ -190,21 +285,12 @@ impl Core {
             }),
         }
     }
+}
 
-    /// Records the end of a call, with its event in the same commit.
-    pub(crate) async fn record_end(
-        &self,
-        started: StartedCall,
-        completion: CompletionEvent,
-        acting: Acting<'_>,
-    ) -> Result<(), StoreError> {
-        let finished_at = now();
-        let event = Event::FunctionComplete(completion.clone());
-        let event = NewEvent::new(&event, acting.cause, finished_at);
-        let finished = FinishedCall { started, finished_at, completion, event };
-        self.inner.store.finish_call(finished).await?;
-        self.inner.hooks.events_committed();
-        Ok(())
+impl ReadyCall {
+    /// Extensions whose before-hook could not be asked.
+    pub(crate) fn failed_open(&self) -> &[ExtensionName] {
+        &self.failed_open
     }
 }
 
@@ -216,23 +302,6 @@ impl From<&CallFailure> for Failure {
             CallFailure::TooDeep(_) => "TooDeep",
         };
         Self { message: failure.to_string(), kind: kind.to_owned() }
-    }
-}
-
-fn completion(
-    started: &StartedCall,
-    result: &Result<JsonBytes, Failure>,
-    duration_ms: u64,
-) -> CompletionEvent {
-    let failure = result.as_ref().err();
-    CompletionEvent {
-        name: started.function_name.clone(),
-        call_id: started.id,
-        user_id: started.user_id,
-        succeeded: failure.is_none(),
-        duration_ms,
-        error_message: failure.map(|failure| failure.message.clone()),
-        error_type: failure.map(|failure| failure.kind.clone()),
     }
 }
 
@@ -248,5 +317,6 @@ fn outcome(
     };
     let (error_message, error_type) =
         failure.map(|failure| (failure.message, failure.kind)).unzip();
+    let duration_ms = Some(duration_ms);
     CallOutcome { call_id, status, result, error_message, error_type, duration_ms, failed_open }
 }

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use thiserror::Error;
-use tinybase_hooks::{Approval, CallError, Hooks, Refusal, RegisteredFunction};
+use tinybase_hooks::{
+    Approval, CallError, CallTerms, Hooks, OwnSchedules, Refusal, RegisteredFunction,
+};
 use tinybase_model::{
     Cause, Event, ExtensionName, FieldViolation, FunctionEvent, InvokeError, Outcome, Rejection,
 };
+use tokio::sync::watch;
 
 use crate::problem::{Kind, Problem};
 
@@ -122,10 +125,20 @@ pub trait HookEngine: Send + Sync {
         &self,
         call: FunctionEvent,
         cause: &Cause,
+        terms: CallTerms,
     ) -> Result<Outcome, CallFailure>;
 
     /// A function by its name.
     fn function(&self, name: &str) -> Option<Arc<RegisteredFunction>>;
+
+    /// The schedules of each extension that is there.
+    fn schedules(&self) -> Vec<Arc<OwnSchedules>>;
+
+    /// Changes with every registration, and with everything else that is noted of an extension.
+    fn versions(&self) -> watch::Receiver<u64>;
+
+    /// Whether an extension takes work.
+    fn is_ready(&self, extension: &ExtensionName) -> bool;
 
     /// All functions.
     fn functions(&self) -> Vec<Arc<RegisteredFunction>>;
@@ -151,12 +164,25 @@ impl HookEngine for Hooks {
         &self,
         call: FunctionEvent,
         cause: &Cause,
+        terms: CallTerms,
     ) -> Result<Outcome, CallFailure> {
-        Self::call_function(self, call, cause).await.map_err(CallFailure::from)
+        Self::call_function(self, call, cause, terms).await.map_err(CallFailure::from)
     }
 
     fn function(&self, name: &str) -> Option<Arc<RegisteredFunction>> {
         Self::function(self, name)
+    }
+
+    fn schedules(&self) -> Vec<Arc<OwnSchedules>> {
+        Self::schedules(self)
+    }
+
+    fn versions(&self) -> watch::Receiver<u64> {
+        Self::versions(self)
+    }
+
+    fn is_ready(&self, extension: &ExtensionName) -> bool {
+        Self::is_ready(self, extension)
     }
 
     fn functions(&self) -> Vec<Arc<RegisteredFunction>> {

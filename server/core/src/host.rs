@@ -187,7 +187,7 @@ impl Host<'_> {
             output: outcome.result,
             error_message: outcome.error_message,
             error_type: outcome.error_type,
-            duration_ms: outcome.duration_ms,
+            duration_ms: outcome.duration_ms.unwrap_or(0),
         })
     }
 

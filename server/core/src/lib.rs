@@ -4,6 +4,8 @@
 mod access;
 mod acting;
 mod application_token;
+mod async_call;
+mod call_limits;
 mod capability;
 mod collection;
 mod core;
@@ -35,6 +37,10 @@ mod record_list;
 mod record_view;
 mod relations;
 mod rule;
+mod running_call;
+mod schedule;
+mod schedule_sync;
+mod scheduler;
 mod schema;
 mod settings;
 mod settings_change;
@@ -45,7 +51,7 @@ mod token;
 mod user;
 mod user_admin;
 
-pub use crate::core::{Committed, Core, CoreOptions};
+pub use crate::core::{CallOptions, Committed, Core, CoreOptions};
 pub use access::{
     AccessDenied, AccessRules, Actor, Attempt, Granted, Operation, Rule, authorize,
     authorize_admin, authorize_function, authorize_self, authorize_user, authorize_users,
@@ -53,6 +59,7 @@ pub use access::{
 pub use application_token::{
     ApplicationChange, ApplicationTokenError, ApplicationTokens, CreatedApplication, NewApplication,
 };
+pub use async_call::{AcceptedCall, CallResult};
 pub use capability::{Capabilities, MissingCapability};
 pub use collection::{
     ChangeProblem, ChangeReport, CollectionChange, CollectionError, CollectionStatus,
@@ -63,7 +70,8 @@ pub use event_log::event_log;
 pub use extension_admin::{ExtensionAdmin, ExtensionError, HookInfo, InstalledExtension};
 pub use filter::FilterError;
 pub use function::{
-    CallOutcome, FunctionError, FunctionInfo, FunctionMetrics, FunctionSchema, Functions,
+    CallOutcome, FunctionDetails, FunctionError, FunctionInfo, FunctionMetrics, FunctionQuery,
+    FunctionSchema, Functions, Schemas,
 };
 pub use hook_engine::{Approved, CallFailure, HookEngine, HookRefusal};
 pub use host::{Host, ValueError};
@@ -79,14 +87,18 @@ pub use record_batch::{BATCH_MAX, BatchError, BatchOperation};
 pub use record_change::{Change, Expected, RecordAddress};
 pub use record_list::{ListQuery, Page, RecordCount, RecordList};
 pub use record_view::RecordView;
+pub use schedule::{
+    NewSchedule, RunPage, Schedule, ScheduleChange, ScheduleError, SchedulePage, ScheduleState,
+    Schedules,
+};
 pub use settings::{
     JobSettings, PortalSettings, SchedulerSettings, Secret, Settings, SettingsRevision,
     StorageSettings,
 };
 pub use settings_change::SettingsError;
 pub use tinybase_store::{
-    ApplicationToken, CallPage, CallQuery, CallRecord, CallStatus, StoreError, Trigger, UserPage,
-    WriterStatistics,
+    ApplicationToken, CallPage, CallQuery, CallRecord, CallStatus, RunStatus, ScheduleQuery,
+    ScheduleRun, StoreError, Trigger, UserPage, WriterStatistics,
 };
 pub use token::TokenLifetimes;
 pub use user::{Ensured, UserError, Users};

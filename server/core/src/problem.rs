@@ -24,6 +24,10 @@ pub enum Kind {
     PreconditionFailed,
     /// The input is larger than the limit.
     TooLarge,
+    /// It was there and isn't kept any more.
+    Gone,
+    /// Whoever asks has asked for too much at a time; try again later.
+    TooManyRequests,
     /// Too much is waiting; try again later.
     Overloaded,
     /// Something that is needed can't be reached; try again later.

@@ -8,21 +8,23 @@ mod hosts;
 mod passwords;
 mod records;
 mod relations;
+mod schedules;
 mod settings;
 mod users;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
-use tinybase_hooks::RegisteredFunction;
+use tinybase_hooks::{CallTerms, OwnSchedules, RegisteredFunction};
 use tinybase_model::{
     Cause, Event, EventKind, ExtensionName, FunctionAuth, FunctionBinding, FunctionEvent, Identity,
     JsonBytes, Outcome, Position, Rejection, User, UserId,
 };
 use tinybase_store::testing::TestDatabase;
 use tinybase_store::{Store, StoreOptions};
+use tokio::sync::watch;
 
 use crate::{Approved, CallFailure, Core, CoreOptions, HookEngine, HookRefusal, NewCollection};
 
@@ -35,6 +37,9 @@ struct FakeHooks {
     before: Mutex<Option<Arc<Before>>>,
     call: Mutex<Option<Arc<Call>>>,
     functions: Mutex<Vec<Arc<RegisteredFunction>>>,
+    schedules: Mutex<Vec<Arc<OwnSchedules>>>,
+    version: watch::Sender<u64>,
+    is_slow: AtomicBool,
     asked: Mutex<Vec<EventKind>>,
     observed: AtomicUsize,
     wakes: AtomicUsize,
@@ -53,7 +58,15 @@ impl HookEngine for FakeHooks {
         self.observed.fetch_add(1, Ordering::Relaxed);
     }
 
-    async fn call_function(&self, call: FunctionEvent, _: &Cause) -> Result<Outcome, CallFailure> {
+    async fn call_function(
+        &self,
+        call: FunctionEvent,
+        _: &Cause,
+        _: CallTerms,
+    ) -> Result<Outcome, CallFailure> {
+        if self.is_slow.load(Ordering::Relaxed) {
+            return std::future::pending().await;
+        }
         let run = self.call.lock().expect("a lock").clone();
         run.map_or(Err(CallFailure::Unknown), |run| run(&call))
     }
@@ -61,6 +74,18 @@ impl HookEngine for FakeHooks {
     fn function(&self, name: &str) -> Option<Arc<RegisteredFunction>> {
         let functions = self.functions.lock().expect("a lock");
         functions.iter().find(|function| function.binding.name == name).cloned()
+    }
+
+    fn schedules(&self) -> Vec<Arc<OwnSchedules>> {
+        self.schedules.lock().expect("a lock").clone()
+    }
+
+    fn versions(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    fn is_ready(&self, _: &ExtensionName) -> bool {
+        true
     }
 
     fn functions(&self) -> Vec<Arc<RegisteredFunction>> {
@@ -105,9 +130,20 @@ impl TestCore {
         binding: FunctionBinding,
         run: impl Fn(&FunctionEvent) -> Result<Outcome, CallFailure> + Send + Sync + 'static,
     ) {
-        let function = RegisteredFunction { extension: extension(), binding };
+        let function = RegisteredFunction {
+            extension: extension(),
+            version: "1.0.0".to_owned(),
+            binding,
+            loaded_at: tinybase_store::now(),
+        };
         self.hooks.functions.lock().expect("a lock").push(Arc::new(function));
         *self.hooks.call.lock().expect("a lock") = Some(Arc::new(run));
+    }
+
+    /// Offers a function that never ends by itself.
+    fn offer_slow(&self, binding: FunctionBinding) {
+        self.offer(binding, |_| unreachable!("slow functions have no outcome"));
+        self.hooks.is_slow.store(true, Ordering::Relaxed);
     }
 
     /// A collection with the field `n`, a whole number that is required, and the field `s`.
@@ -172,6 +208,7 @@ fn function(name: &str, auth: FunctionAuth) -> FunctionBinding {
         output_schema: None,
         tags: Vec::new(),
         timeout: None,
+        concurrency: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Functions: who looks on when one is called, and the call itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::Guard;
 use futures_util::future::join_all;
@@ -43,6 +44,13 @@ pub enum CallError {
         /// The function.
         name: String,
     },
+}
+
+/// What one call asks for beside its input.
+#[derive(Debug, Clone, Default)]
+pub struct CallTerms {
+    /// How long it may take, over what the function says; none means the function's own time.
+    pub timeout: Option<Duration>,
 }
 
 /// Calls functions.
@@ -88,6 +96,7 @@ impl Calls<'_> {
         self,
         call: FunctionEvent,
         cause: &Cause,
+        terms: CallTerms,
     ) -> Result<Outcome, CallError> {
         let snapshot = self.registry.glance();
         let function = snapshot.function(&call.name).map(Arc::clone);
@@ -101,7 +110,10 @@ impl Calls<'_> {
         let extension = &function.extension;
         let invocation = Invocation {
             target: InvocationTarget::Function(call.name.clone()),
-            timeout: function.binding.timeout.unwrap_or(self.options.function_timeout),
+            timeout: terms
+                .timeout
+                .or(function.binding.timeout)
+                .unwrap_or(self.options.function_timeout),
             attempt: 1,
             event_id: EventId::from(call.call_id.uuid()),
             occurred_at: Timestamp::now(),

@@ -3,18 +3,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tinybase_model::{Cause, Event, ExtensionName, FunctionEvent, Outcome, Permissions};
+use tinybase_model::{Cause, Event, ExtensionName, FunctionEvent, Offer, Outcome, Permissions};
 use tinybase_supervisor::Supervisor;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::before::{Approval, Before, Refusal};
-use crate::call::{CallError, Calls};
+use crate::call::{CallError, CallTerms, Calls};
 use crate::delivery::Engine;
 use crate::event_log::{EventLog, LogError};
 use crate::invoker::Invoker;
 use crate::options::HooksOptions;
-use crate::registry::{EffectiveHook, RegisteredFunction, Registry};
+use crate::registry::{EffectiveHook, OwnSchedules, RegisteredFunction, Registry};
 
 /// Hooks, functions and deliveries. Clones share one.
 #[derive(Clone)]
@@ -67,6 +67,12 @@ impl Hooks {
         self.inner.registry.permit(extension, permissions);
     }
 
+    /// Notes what an extension's manifest says about what it offers. To be called right after
+    /// [`Self::permit`], and again whenever the installed version changes.
+    pub fn declare(&self, extension: &ExtensionName, offer: &Offer) {
+        self.inner.registry.declare(extension, offer);
+    }
+
     /// Asks the before-hooks of an operation, one after the other.
     ///
     /// # Errors
@@ -94,8 +100,9 @@ impl Hooks {
         &self,
         call: FunctionEvent,
         cause: &Cause,
+        terms: CallTerms,
     ) -> Result<Outcome, CallError> {
-        self.calls().call(call, cause).await
+        self.calls().call(call, cause, terms).await
     }
 
     /// A function, by its name. It stays while its extension is restarted.
@@ -103,9 +110,24 @@ impl Hooks {
         self.inner.registry.glance().function(name).map(Arc::clone)
     }
 
+    /// Whether an extension takes work.
+    pub fn is_ready(&self, extension: &ExtensionName) -> bool {
+        self.inner.invoker.is_ready(extension)
+    }
+
     /// All functions, by name.
     pub fn functions(&self) -> Vec<Arc<RegisteredFunction>> {
         self.inner.registry.glance().functions()
+    }
+
+    /// The schedules of each extension that is permitted, by its name.
+    pub fn schedules(&self) -> Vec<Arc<OwnSchedules>> {
+        self.inner.registry.glance().schedules()
+    }
+
+    /// Changes with every registration, and with everything else that is noted of an extension.
+    pub fn versions(&self) -> watch::Receiver<u64> {
+        self.inner.registry.versions()
     }
 
     /// All hooks by event and phase, each chain in the order in which it runs.

@@ -17,9 +17,9 @@ mod registry;
 mod supervised;
 
 pub use before::{Approval, HookFailure, Refusal};
-pub use call::CallError;
+pub use call::{CallError, CallTerms};
 pub use event_log::{EventLog, Hold, LogError, ParkedDelivery, SubscriptionKey, SubscriptionState};
 pub use hooks::Hooks;
 pub use invoker::Invoker;
 pub use options::HooksOptions;
-pub use registry::{EffectiveHook, FailurePolicy, RegisteredFunction};
+pub use registry::{EffectiveHook, FailurePolicy, OwnSchedules, RegisteredFunction};

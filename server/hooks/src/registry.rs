@@ -7,23 +7,28 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
-use tinybase_model::{ExtensionName, Permissions, Position, Registration};
+use jiff::Timestamp;
+use tinybase_model::{ExtensionName, Offer, Permissions, Position, Registration};
 use tokio::sync::watch;
 
 pub(crate) use check::Refused;
 pub(crate) use snapshot::{ChainHook, DurableHook, Kept, Snapshot};
-pub use snapshot::{EffectiveHook, FailurePolicy, RegisteredFunction};
+pub use snapshot::{EffectiveHook, FailurePolicy, OwnSchedules, RegisteredFunction};
 
 /// What is known of one extension.
 #[derive(Debug)]
 pub(crate) struct Member {
     permissions: Permissions,
+    /// What its manifest says about what it offers.
+    offer: Offer,
     registration: Option<Arc<Registration>>,
     /// Whether the registration was made under these permissions. While it wasn't, before-hooks
     /// that the manifest declares hold without one.
     confirmed: bool,
     /// The version of the registry at which it registered.
     registered_at: u64,
+    /// When that was.
+    loaded_at: Timestamp,
     /// Where the log stood then, if that was known.
     since: Option<Position>,
 }
@@ -59,15 +64,27 @@ impl Registry {
             None => {
                 let member = Member {
                     permissions: permissions.clone(),
+                    offer: Offer::default(),
                     registration: None,
                     confirmed: false,
                     registered_at: 0,
+                    loaded_at: Timestamp::UNIX_EPOCH,
                     since: None,
                 };
                 members.insert(extension.clone(), member);
             }
         }
         self.publish(&members);
+    }
+
+    /// Notes what a permitted extension's manifest says about what it offers.
+    pub(crate) fn declare(&self, extension: &ExtensionName, offer: &Offer) {
+        let mut members = self.lock();
+        let Some(member) = members.get_mut(extension) else { return };
+        if member.offer != *offer {
+            member.offer = offer.clone();
+            self.publish(&members);
+        }
     }
 
     /// Takes a registration in place of the extension's former one.
@@ -82,6 +99,7 @@ impl Registry {
             unreachable!("the check refuses an extension without permissions")
         };
         member.since = *self.head.borrow();
+        member.loaded_at = Timestamp::now();
         member.registration = Some(Arc::new(registration.clone()));
         member.confirmed = true;
         member.registered_at = *self.version.borrow() + 1;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::{Event, EventKind, JsonBytes};
+use crate::{Event, EventKind, JsonBytes, ScheduleBinding};
 
 /// When a hook runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -103,6 +103,8 @@ pub struct FunctionBinding {
     pub tags: Vec<String>,
     /// How long a call may take; none means the default.
     pub timeout: Option<Duration>,
+    /// How many calls may run at a time on a server; none means as many as there are slots.
+    pub concurrency: Option<u32>,
 }
 
 /// Two hooks of one registration with the same handler name.
@@ -118,6 +120,7 @@ pub struct DuplicateHandler {
 pub struct Registration {
     hooks: Vec<HookBinding>,
     functions: Vec<FunctionBinding>,
+    schedules: Vec<ScheduleBinding>,
 }
 
 impl Registration {
@@ -137,7 +140,19 @@ impl Registration {
         if let Some(function) = functions.iter().find(|f| !seen.insert(f.name.as_str())) {
             return Err(DuplicateHandler { what: "functions", name: function.name.clone() });
         }
-        Ok(Self { hooks, functions })
+        Ok(Self { hooks, functions, schedules: Vec::new() })
+    }
+
+    /// The same with schedules whose names differ.
+    ///
+    /// # Errors
+    /// If two schedules share a name.
+    pub fn with_schedules(self, schedules: Vec<ScheduleBinding>) -> Result<Self, DuplicateHandler> {
+        let mut seen = HashSet::new();
+        if let Some(schedule) = schedules.iter().find(|s| !seen.insert(s.name.as_str())) {
+            return Err(DuplicateHandler { what: "schedules", name: schedule.name.clone() });
+        }
+        Ok(Self { schedules, ..self })
     }
 
     /// The hooks.
@@ -148,6 +163,11 @@ impl Registration {
     /// The functions.
     pub fn functions(&self) -> &[FunctionBinding] {
         &self.functions
+    }
+
+    /// The schedules.
+    pub fn schedules(&self) -> &[ScheduleBinding] {
+        &self.schedules
     }
 
     /// The hook for a lifecycle event, if there is one.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use thiserror::Error;
 
-use crate::{CallId, EventId, ExtensionName, JsonBytes, RecordId, UserId};
+use crate::{CallId, EventId, ExtensionName, JsonBytes, RecordId, ScheduleId, UserId};
 
 /// The nine things that can be hooked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,6 +142,8 @@ pub struct FunctionEvent {
     pub is_admin: bool,
     /// The input.
     pub input: JsonBytes,
+    /// The schedule that caused it, if one did.
+    pub schedule: Option<ScheduleId>,
 }
 
 /// A function that ended.

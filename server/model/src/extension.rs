@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{EventKind, ExtensionName, HookFilter, JsonBytes, Phase};
+use crate::{EventKind, ExtensionName, HookFilter, JsonBytes, Phase, ScheduleDeclaration};
 
 /// What to start and under which rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,29 @@ pub struct HookDeclaration {
     pub filter: HookFilter,
     /// Whether a request goes on when this before-hook can't be asked.
     pub fail_open: bool,
+}
+
+/// What an installed extension's manifest says about what it offers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Offer {
+    /// The installed version.
+    pub version: String,
+    /// Limits of its functions.
+    pub functions: Vec<FunctionLimits>,
+    /// Its schedules.
+    pub schedules: Vec<ScheduleDeclaration>,
+}
+
+/// Limits that a manifest sets for a function. Of these and what the extension registers, the
+/// narrower ones hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionLimits {
+    /// The function's name.
+    pub name: String,
+    /// How long a call may take.
+    pub timeout: Option<Duration>,
+    /// How many calls may run at a time on a server.
+    pub concurrency: Option<u32>,
 }
 
 /// When an extension is started, given up and stopped.

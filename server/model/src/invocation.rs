@@ -173,6 +173,6 @@ impl FunctionEvent {
     /// A call by an identity.
     pub fn new(name: String, call_id: CallId, caller: &Identity, input: JsonBytes) -> Self {
         let user_id: Option<UserId> = caller.user_id();
-        Self { name, call_id, user_id, is_admin: caller.is_admin(), input }
+        Self { name, call_id, user_id, is_admin: caller.is_admin(), input, schedule: None }
     }
 }

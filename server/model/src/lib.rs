@@ -30,13 +30,13 @@ pub use event::{
     CompletionEvent, Event, EventKind, FunctionEvent, LoggedEvent, Position, RecordEvent,
     UnknownEvent, UserEvent,
 };
-pub use extension::{ExtensionSpec, HookDeclaration, LifecyclePolicy, Permissions};
+pub use extension::{
+    ExtensionSpec, FunctionLimits, HookDeclaration, LifecyclePolicy, Offer, Permissions,
+};
 pub use filter::{Comparison, Condition, Filter, PatternPart, RecordFacts, SortKey, pattern_parts};
 pub use host::{CallSummary, ListRecords, RecordPage};
 pub use identity::Identity;
-pub use ids::{
-    ApplicationTokenId, CallId, CollectionId, EventId, RecordId, ScheduleId, UserId,
-};
+pub use ids::{ApplicationTokenId, CallId, CollectionId, EventId, RecordId, ScheduleId, UserId};
 pub use invocation::{
     Body, Fault, FieldViolation, Invocation, InvocationTarget, InvokeError, Outcome, Rejection,
 };

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tinybase_core::{Approved, CallFailure, HookEngine, HookRefusal};
-use tinybase_hooks::RegisteredFunction;
-use tinybase_model::{Cause, Event, FunctionEvent, Outcome};
+use tinybase_hooks::{CallTerms, OwnSchedules, RegisteredFunction};
+use tinybase_model::{Cause, Event, ExtensionName, FunctionEvent, Outcome};
+use tokio::sync::watch;
 
 /// Asks nobody and offers nothing.
 #[derive(Debug, Clone, Copy)]
@@ -19,12 +20,29 @@ impl HookEngine for NoHooks {
 
     async fn observe_call(&self, _: Event, _: &Cause) {}
 
-    async fn call_function(&self, _: FunctionEvent, _: &Cause) -> Result<Outcome, CallFailure> {
+    async fn call_function(
+        &self,
+        _: FunctionEvent,
+        _: &Cause,
+        _: CallTerms,
+    ) -> Result<Outcome, CallFailure> {
         Err(CallFailure::Unknown)
     }
 
     fn function(&self, _: &str) -> Option<Arc<RegisteredFunction>> {
         None
+    }
+
+    fn schedules(&self) -> Vec<Arc<OwnSchedules>> {
+        Vec::new()
+    }
+
+    fn versions(&self) -> watch::Receiver<u64> {
+        watch::Sender::new(0).subscribe()
+    }
+
+    fn is_ready(&self, _: &ExtensionName) -> bool {
+        false
     }
 
     fn functions(&self) -> Vec<Arc<RegisteredFunction>> {

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tinybase_model::{CallId, CompletionEvent, ExtensionName, UserId};
+use tinybase_model::{CallId, CompletionEvent, ExtensionName, JsonBytes, ScheduleId, UserId};
 use utoipa::ToSchema;
 
+use crate::NodeId;
 use crate::event::NewEvent;
 
 /// How a recorded call stands.
@@ -78,7 +79,7 @@ pub struct CallRecord {
     /// What caused it.
     pub trigger_type: Trigger,
     /// The schedule, if one caused it.
-    pub trigger_id: Option<String>,
+    pub trigger_id: Option<ScheduleId>,
     /// The user who called, if logged in.
     pub requested_by_user_id: Option<UserId>,
     /// When it began.
@@ -93,6 +94,12 @@ pub struct CallRecord {
     pub error_type: Option<String>,
     /// When it was recorded.
     pub created_at: Timestamp,
+    /// The extension that has the function; none if no extension had it.
+    pub extension: Option<ExtensionName>,
+    /// The extension's version.
+    pub version: Option<String>,
+    /// Whether it was called without waiting for its end.
+    pub is_async: bool,
 }
 
 /// Which calls to list.
@@ -104,6 +111,10 @@ pub struct CallQuery {
     pub status: Option<CallStatus>,
     /// Only calls caused so.
     pub trigger_type: Option<Trigger>,
+    /// Only calls caused by this schedule.
+    pub trigger_id: Option<ScheduleId>,
+    /// Only calls of this extension's functions.
+    pub extension: Option<ExtensionName>,
     /// At most so many.
     pub limit: u32,
     /// After so many.
@@ -112,7 +123,15 @@ pub struct CallQuery {
 
 impl Default for CallQuery {
     fn default() -> Self {
-        Self { function_name: None, status: None, trigger_type: None, limit: 100, offset: 0 }
+        Self {
+            function_name: None,
+            status: None,
+            trigger_type: None,
+            trigger_id: None,
+            extension: None,
+            limit: 100,
+            offset: 0,
+        }
     }
 }
 
@@ -136,14 +155,39 @@ pub struct StartedCall {
     pub id: CallId,
     /// The function's name.
     pub function_name: String,
-    /// The extension that offers it.
-    pub extension: ExtensionName,
-    /// What caused it.
-    pub trigger_type: Trigger,
+    /// The extension that offers it; none if no extension does.
+    pub extension: Option<ExtensionName>,
+    /// The extension's version; empty if it isn't known.
+    pub version: String,
+    /// The schedule that caused it; none for a client or an extension.
+    pub trigger_id: Option<ScheduleId>,
     /// The user who calls, if logged in.
     pub user_id: Option<UserId>,
     /// When.
     pub started_at: Timestamp,
+    /// Whether nobody waits for its end.
+    pub is_async: bool,
+    /// The server that runs it.
+    pub node: NodeId,
+}
+
+impl StartedCall {
+    /// What caused it.
+    pub const fn trigger_type(&self) -> Trigger {
+        match self.trigger_id {
+            Some(_) => Trigger::Schedule,
+            None => Trigger::Manual,
+        }
+    }
+}
+
+/// A result that is kept for whoever asks for it later.
+#[derive(Debug, Clone)]
+pub struct KeptResult {
+    /// What the function gave.
+    pub output: JsonBytes,
+    /// Until when it is kept.
+    pub expires_at: Timestamp,
 }
 
 /// A call that ended.
@@ -157,6 +201,8 @@ pub struct FinishedCall {
     pub completion: CompletionEvent,
     /// The event that says so.
     pub event: NewEvent,
+    /// The result, if it is to be kept.
+    pub result: Option<KeptResult>,
 }
 
 /// A function's calls since some time.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use thiserror::Error;
-use tinybase_model::CallId;
+use tinybase_model::{CallId, ExtensionName, ScheduleId};
 
 use crate::call::{
     CallCounts, CallPage, CallQuery, CallRecord, CallStatus, FinishedCall, StartedCall, Trigger,
@@ -11,60 +11,68 @@ use crate::event::NewEvent;
 use crate::sql::{Connection, Row, Sql, query};
 use crate::time::{micros, optional_timestamp, timestamp};
 use crate::write::Write;
-use crate::{Store, StoreError};
+use crate::{NodeId, Store, StoreError, call_result};
 
 pub(crate) const START_CALL: Sql = Sql::same(
     "
     insert into function_calls
-        (id, function_name, extension, status, trigger_type, requested_by_user_id, started_at,
-         created_at)
-    values ($1, $2, $3, 'running', $4, $5, $6, $6)",
+        (id, function_name, extension, version, status, trigger_type, trigger_id,
+         requested_by_user_id, started_at, created_at, is_async, node)
+    values ($1, $2, $3, $4, 'running', $5, $6, $7, $8, $8, $9, $10)",
 );
 
-/// Also works when the start could not be recorded.
+/// Also works when the start could not be recorded. A call ends once.
 pub(crate) const FINISH_CALL: Sql = Sql::same(
     "
     insert into function_calls
-        (id, function_name, extension, trigger_type, requested_by_user_id, started_at, created_at,
-         status, finished_at, duration_ms, error_message, error_type)
-    values ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9, $10, $11)
+        (id, function_name, extension, version, trigger_type, trigger_id, requested_by_user_id,
+         started_at, created_at, is_async, node, status, finished_at, duration_ms, error_message,
+         error_type)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $13, $14, $15)
     on conflict (id) do update
     set status = excluded.status, finished_at = excluded.finished_at,
         duration_ms = excluded.duration_ms, error_message = excluded.error_message,
-        error_type = excluded.error_type",
+        error_type = excluded.error_type
+    where function_calls.status = 'running'",
 );
 
-pub(crate) const RUNNING_CALLS: Sql = Sql::same(
+pub(crate) const ABANDONED_CALLS: Sql = Sql::same(
     "
     select id, function_name, status, trigger_type, trigger_id, requested_by_user_id, started_at,
-           finished_at, duration_ms, error_message, error_type, created_at, extension
-    from function_calls where status = 'running' and started_at < $1 order by id limit $2",
+           finished_at, duration_ms, error_message, error_type, created_at, extension, version,
+           is_async, node
+    from function_calls
+    where status = 'running' and node <> $1
+      and not exists (select 1 from nodes where nodes.id = function_calls.node)
+    order by id limit $2",
 );
 
 pub(crate) const CALL_BY_ID: Sql = Sql::same(
     "
     select id, function_name, status, trigger_type, trigger_id, requested_by_user_id, started_at,
-           finished_at, duration_ms, error_message, error_type, created_at
+           finished_at, duration_ms, error_message, error_type, created_at, extension, version,
+           is_async
     from function_calls where id = $1",
 );
 
 pub(crate) const CALLS: Sql = Sql::same(
     "
     select id, function_name, status, trigger_type, trigger_id, requested_by_user_id, started_at,
-           finished_at, duration_ms, error_message, error_type, created_at
+           finished_at, duration_ms, error_message, error_type, created_at, extension, version,
+           is_async
     from function_calls
-    where (cast($1 as text) is null or function_name = $1)
-      and (cast($2 as text) is null or status = $2)
-      and (cast($3 as text) is null or trigger_type = $3)
-    order by id desc limit $4 offset $5",
+    where (cast($1 as text) is null or function_name = $1) and (cast($2 as text) is null or status = $2)
+      and (cast($3 as text) is null or trigger_type = $3) and (cast($4 as text) is null or trigger_id = $4)
+      and (cast($5 as text) is null or extension = $5)
+    order by id desc limit $6 offset $7",
 );
 
 pub(crate) const COUNT_CALLS: Sql = Sql::same(
     "
     select count(*) from function_calls
-    where (cast($1 as text) is null or function_name = $1)
-      and (cast($2 as text) is null or status = $2)
-      and (cast($3 as text) is null or trigger_type = $3)",
+    where (cast($1 as text) is null or function_name = $1) and (cast($2 as text) is null or status = $2)
+      and (cast($3 as text) is null or trigger_type = $3) and (cast($4 as text) is null or trigger_id = $4)
+      and (cast($5 as text) is null or extension = $5)",
 );
 
 pub(crate) const CALL_COUNTS: Sql = Sql::same(
@@ -83,33 +91,46 @@ impl Store {
         self.enqueue(call).map(drop)
     }
 
-    /// Records how a call ended.
-    pub async fn finish_call(&self, call: FinishedCall) -> Result<(), StoreError> {
+    /// Records that a call begins, and waits until that is on the disk.
+    pub async fn accept_call(&self, call: StartedCall) -> Result<(), StoreError> {
         self.write(call).await
     }
 
-    /// At most `limit` calls that began before a time and are still running, the oldest first.
-    pub async fn running_calls(
+    /// Records how a call ended. Whether it was this that ended it.
+    pub async fn finish_call(&self, call: FinishedCall) -> Result<bool, StoreError> {
+        self.write(call).await
+    }
+
+    /// Records how a call ended, without waiting.
+    pub fn finish_call_later(&self, call: FinishedCall) -> Result<(), StoreError> {
+        self.enqueue(call).map(drop)
+    }
+
+    /// At most `limit` calls that run on nodes that are gone, the oldest first.
+    pub async fn abandoned_calls(
         &self,
-        before: Timestamp,
+        node: &NodeId,
         limit: u32,
     ) -> Result<Vec<StartedCall>, StoreError> {
-        let rows = query(RUNNING_CALLS)
-            .bind(micros(before))
+        let rows = query(ABANDONED_CALLS)
+            .bind(node.as_str())
             .bind(limit)
             .fetch_all(self.reader())
             .await
             .map_err(StoreError::read(WHAT))?;
         let started = |row: &Row| {
-            let extension = row.text(12).map_err(StoreError::read(WHAT))?;
+            let node = NodeId::from(row.text(15).map_err(StoreError::read(WHAT))?);
             let call = decode(row)?;
             Ok(StartedCall {
                 id: call.id,
                 function_name: call.function_name,
-                extension: extension.parse().map_err(StoreError::corrupt("an extension's name"))?,
-                trigger_type: call.trigger_type,
+                extension: call.extension,
+                version: call.version.unwrap_or_default(),
+                trigger_id: call.trigger_id,
                 user_id: call.requested_by_user_id,
                 started_at: call.started_at,
+                is_async: call.is_async,
+                node,
             })
         };
         rows.iter().map(started).collect()
@@ -127,25 +148,22 @@ impl Store {
 
     /// Recorded calls, the newest first.
     pub async fn calls(&self, wanted: &CallQuery) -> Result<CallPage, StoreError> {
-        let (name, status) =
-            (wanted.function_name.as_deref(), wanted.status.map(CallStatus::as_str));
-        let trigger = wanted.trigger_type.map(Trigger::as_str);
-        let rows = query(CALLS)
-            .bind(name)
-            .bind(status)
-            .bind(trigger)
+        let filtered = |sql: Sql| {
+            query(sql)
+                .bind(wanted.function_name.as_deref())
+                .bind(wanted.status.map(CallStatus::as_str))
+                .bind(wanted.trigger_type.map(Trigger::as_str))
+                .bind(wanted.trigger_id.map(|id| id.to_string()))
+                .bind(wanted.extension.as_ref().map(ExtensionName::as_str))
+        };
+        let rows = filtered(CALLS)
             .bind(wanted.limit)
             .bind(wanted.offset)
             .fetch_all(self.reader())
             .await
             .map_err(StoreError::read(WHAT))?;
-        let total = query(COUNT_CALLS)
-            .bind(name)
-            .bind(status)
-            .bind(trigger)
-            .fetch_one(self.reader())
-            .await
-            .map_err(StoreError::read(WHAT))?;
+        let total =
+            filtered(COUNT_CALLS).fetch_one(self.reader()).await.map_err(StoreError::read(WHAT))?;
         Ok(CallPage {
             calls: rows.iter().map(decode).collect::<Result<_, _>>()?,
             total: total.count(0).map_err(StoreError::read(WHAT))?,
@@ -174,6 +192,16 @@ impl Store {
     }
 }
 
+impl StartedCall {
+    fn extension_text(&self) -> &str {
+        self.extension.as_ref().map_or("", ExtensionName::as_str)
+    }
+
+    fn trigger_text(&self) -> Option<String> {
+        self.trigger_id.map(|id| id.to_string())
+    }
+}
+
 impl Write for StartedCall {
     type Output = ();
 
@@ -185,10 +213,14 @@ impl Write for StartedCall {
         query(START_CALL)
             .bind(self.id.to_string())
             .bind(&self.function_name)
-            .bind(self.extension.as_str())
-            .bind(self.trigger_type.as_str())
+            .bind(self.extension_text())
+            .bind(&self.version)
+            .bind(self.trigger_type().as_str())
+            .bind(self.trigger_text())
             .bind(self.user_id.map(|id| id.to_string()))
             .bind(micros(self.started_at))
+            .bind(self.is_async)
+            .bind(self.node.as_str())
             .execute(connection)
             .await
             .map(drop)
@@ -197,32 +229,42 @@ impl Write for StartedCall {
 }
 
 impl Write for FinishedCall {
-    type Output = ();
+    type Output = bool;
 
     async fn apply(
         &self,
         connection: &mut Connection,
         events: &mut Vec<NewEvent>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let status =
             if self.completion.succeeded { CallStatus::Succeeded } else { CallStatus::Failed };
-        query(FINISH_CALL)
+        let ended = query(FINISH_CALL)
             .bind(self.started.id.to_string())
             .bind(&self.started.function_name)
-            .bind(self.started.extension.as_str())
-            .bind(self.started.trigger_type.as_str())
+            .bind(self.started.extension_text())
+            .bind(&self.started.version)
+            .bind(self.started.trigger_type().as_str())
+            .bind(self.started.trigger_text())
             .bind(self.started.user_id.map(|id| id.to_string()))
             .bind(micros(self.started.started_at))
+            .bind(self.started.is_async)
+            .bind(self.started.node.as_str())
             .bind(status.as_str())
             .bind(micros(self.finished_at))
             .bind(i64::try_from(self.completion.duration_ms).unwrap_or(i64::MAX))
             .bind(&self.completion.error_message)
             .bind(&self.completion.error_type)
-            .execute(connection)
+            .execute(&mut *connection)
             .await
             .map_err(StoreError::write(WHAT))?;
+        if ended == 0 {
+            return Ok(false);
+        }
+        if let Some(result) = &self.result {
+            call_result::keep(connection, self.started.id, result).await?;
+        }
         events.push(self.event.clone());
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -233,7 +275,7 @@ fn unsigned(count: i64) -> u64 {
 /// A word that the database should never hold.
 #[derive(Debug, Error)]
 #[error("{0:?} is not one of the known words")]
-struct UnknownWord(String);
+pub(crate) struct UnknownWord(pub(crate) String);
 
 fn decode(row: &Row) -> Result<CallRecord, StoreError> {
     let text = |index: usize| row.text(index).map_err(StoreError::read(WHAT));
@@ -244,12 +286,16 @@ fn decode(row: &Row) -> Result<CallRecord, StoreError> {
     let (status, trigger) = (text(2)?, text(3)?);
     let finished_at = row.optional_integer(7).map_err(StoreError::read(WHAT))?;
     let duration_ms = row.optional_integer(8).map_err(StoreError::read(WHAT))?;
+    let given = |index: usize| text(index).map(|text| (!text.is_empty()).then_some(text));
     Ok(CallRecord {
         id: text(0)?.parse().map_err(StoreError::corrupt("a call's id"))?,
         function_name: text(1)?.to_owned(),
         status: CallStatus::parse(status).ok_or_else(|| unknown(status))?,
         trigger_type: Trigger::parse(trigger).ok_or_else(|| unknown(trigger))?,
-        trigger_id: words(4)?,
+        trigger_id: optional(4)?
+            .map(str::parse::<ScheduleId>)
+            .transpose()
+            .map_err(StoreError::corrupt("a schedule's id"))?,
         requested_by_user_id: optional(5)?
             .map(str::parse)
             .transpose()
@@ -260,5 +306,11 @@ fn decode(row: &Row) -> Result<CallRecord, StoreError> {
         error_message: words(9)?,
         error_type: words(10)?,
         created_at: timestamp(number(11)?)?,
+        extension: given(12)?
+            .map(str::parse)
+            .transpose()
+            .map_err(StoreError::corrupt("an extension's name"))?,
+        version: given(13)?.map(str::to_owned),
+        is_async: row.boolean(14).map_err(StoreError::read(WHAT))?,
     })
 }

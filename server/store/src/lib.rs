@@ -8,6 +8,7 @@ mod application_token;
 mod batch;
 mod call;
 mod call_log;
+mod call_result;
 mod cascade;
 mod collection;
 mod collection_removal;
@@ -20,11 +21,15 @@ mod filter;
 mod group;
 mod lease;
 mod migration;
+mod node;
 mod open;
 mod password_change;
 mod payload;
 mod record;
 mod reference;
+mod schedule;
+mod schedule_log;
+mod schedule_run;
 mod session;
 mod setting;
 mod sql;
@@ -47,7 +52,8 @@ mod writer;
 pub use application_token::{ApplicationToken, ApplicationTokenChange, NewApplicationToken};
 pub use batch::{BatchWritten, RecordWrite};
 pub use call::{
-    CallCounts, CallPage, CallQuery, CallRecord, CallStatus, FinishedCall, StartedCall, Trigger,
+    CallCounts, CallPage, CallQuery, CallRecord, CallStatus, FinishedCall, KeptResult, StartedCall,
+    Trigger,
 };
 pub use cascade::Cascade;
 pub use collection::{
@@ -60,10 +66,15 @@ pub use error::{Refusal, StoreError};
 pub use event::NewEvent;
 pub use filter::{Duplicates, FieldIndex, ListError, PageStart, RecordQuery, Scope};
 pub use migration::{MigrationError, SchemaStep};
+pub use node::NodeId;
 pub use open::OpenError;
 pub use password_change::{NewReset, PasswordChange, PasswordChanged, PasswordReset};
 pub use record::{RecordChange, RecordDeletion, StoredRecord};
 pub use reference::Reference;
+pub use schedule::{
+    QueuedRun, RunStatus, RunToStart, ScheduleDefinition, ScheduleOwner, ScheduleQuery,
+    ScheduleRun, ScheduleTimes, StoredSchedule, TickKind, TickTaken, TickToTake,
+};
 pub use setting::{SettingsChange, StoredSetting};
 pub use store::{Store, StoreOptions, WriterStatistics};
 pub use subscription::{DeadLetter, Held, Hold, Parked, Subscriber, Subscription};

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 use tinybase_model::{
-    CallId, CompletionEvent, Event, EventKind, FunctionEvent, JsonBytes, RecordEvent, UnknownEvent,
-    UserEvent, UserId,
+    CallId, CompletionEvent, Event, EventKind, FunctionEvent, JsonBytes, RecordEvent, ScheduleId,
+    UnknownEvent, UserEvent, UserId,
 };
 
 /// A payload and what mustn't be overtaken.
@@ -58,6 +58,8 @@ struct CallOut<'a> {
     user_id: Option<UserId>,
     is_admin: bool,
     input: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<ScheduleId>,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +68,8 @@ struct CallIn<'a> {
     is_admin: bool,
     #[serde(borrow)]
     input: &'a RawValue,
+    #[serde(default)]
+    schedule: Option<ScheduleId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -102,6 +106,7 @@ pub(crate) fn encode(event: &Event) -> Entry {
                 user_id: call.user_id,
                 is_admin: call.is_admin,
                 input: borrowed(&call.input),
+                schedule: call.schedule,
             }),
         },
         Event::FunctionComplete(completion) => Entry {
@@ -139,6 +144,7 @@ pub(crate) fn decode(
                 user_id: facts.user_id,
                 is_admin: facts.is_admin,
                 input: JsonBytes::of(facts.input)?,
+                schedule: facts.schedule,
             }))
         }
         EventKind::FunctionComplete => completion(subject, order_key, payload),

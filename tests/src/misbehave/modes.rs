@@ -85,7 +85,11 @@ fn first_frame() -> anyhow::Result<SessionRequest> {
         });
     Ok(SessionRequest {
         hello: Some(Hello { extension, credit: Some(16), ..Hello::default() }),
-        register: Some(Register { hooks: vec![orders], functions: functions.into() }),
+        register: Some(Register {
+            hooks: vec![orders],
+            functions: functions.into(),
+            ..Register::default()
+        }),
         ready: Some(Ready {}),
         ..SessionRequest::default()
     })

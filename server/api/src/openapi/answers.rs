@@ -60,6 +60,8 @@ answers! {
     NotFound = "404";
     /// Somebody else changed the same thing at the same time.
     Conflict = "409";
+    /// It was there and isn't kept any more.
+    Gone = "410";
     /// The thing isn't what `if-match` says any more; read it again.
     PreconditionFailed = "412";
     /// The body is over the limit.

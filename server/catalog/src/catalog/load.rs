@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use tinybase_model::{ExtensionName, ExtensionSpec};
+use tinybase_model::{ExtensionName, ExtensionSpec, Offer};
 
 use super::{Catalog, Condition, Installed, Origin};
 use crate::files::Listing;
@@ -37,6 +37,7 @@ impl Catalog {
             Some(manifest) => locked.granted.limit(manifest.permissions.clone()),
             None => locked.granted.alone(),
         };
+        let offer = installed.as_ref().map(|manifest| manifest.offer.clone());
         let condition = check_pin(name, &place, locked)
             .and_then(|()| Manifest::read(&place.tree, "its folder").map_err(|e| e.to_string()))
             .and_then(|manifest| spec(name, &place, locked, manifest))
@@ -46,6 +47,7 @@ impl Catalog {
             version: locked.version.clone(),
             about: installed.map(|manifest| manifest.about),
             permissions,
+            offer: Offer { version: locked.version.clone(), ..offer.unwrap_or_default() },
             origin: Origin {
                 source: locked.source.clone(),
                 commit: locked.commit.clone(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tinybase_model::{EventKind, HookDeclaration, HookFilter, Permissions, Phase};
+use tinybase_model::{EventKind, HookDeclaration, HookFilter, OverlapPolicy, Permissions, Phase};
 
 use super::Manifest;
 
@@ -255,4 +255,70 @@ fn limits_are_bounded() {
         mistake_in("[extension.limits]\nstart_timeout = \"2h\""),
         "extension.toml, line 5: start_timeout must be between 1s and 600s, not \"2h\""
     );
+}
+
+#[test]
+fn limits_of_functions_and_schedules_are_understood() {
+    let manifest = Manifest::parse(
+        r#"
+        [extension]
+        name = "shop"
+        version = "1.0.0"
+        [[extension.functions]]
+        name = "sync"
+        timeout = "2m"
+        concurrency = 1
+        [[extension.schedules]]
+        name = "nightly"
+        function = "sync"
+        cron = "30 2 * * *"
+        timezone = "Europe/Berlin"
+        input = { days = 30 }
+        missed = "run_all"
+        overlap = "queue"
+        timeout = "10m"
+        jitter = "1m"
+        [[extension.schedules]]
+        name = "often"
+        function = "sync"
+        every = "5m"
+        [[extension.schedules]]
+        name = "once"
+        function = "sync"
+        at = "2097-01-31T18:00:00"
+        [[extension.schedules]]
+        name = "whenever"
+        function = "sync"
+        "#,
+    )
+    .expect("valid");
+    let [limits] = manifest.offer.functions.as_slice() else { panic!("one function") };
+    assert_eq!((limits.timeout, limits.concurrency), (Some(Duration::from_mins(2)), Some(1)));
+    let schedules = &manifest.offer.schedules;
+    let nightly = schedules[0].binding.as_ref().expect("it says when");
+    assert_eq!(nightly.input.text(), r#"{"days":30}"#);
+    assert_eq!(nightly.policy.timeout, Some(Duration::from_mins(10)));
+    assert_eq!(nightly.policy.overlap, OverlapPolicy::Queue);
+    assert!(schedules[1].binding.is_some() && schedules[2].binding.is_some());
+    assert_eq!(schedules[3].binding, None, "the extension says when");
+    assert_eq!(manifest.permissions, Permissions::Broad, "limits and schedules are no permissions");
+}
+
+#[test]
+fn a_schedule_that_can_never_run_has_its_line_told() {
+    for (keys, line, words) in [
+        ("function = \"f\"", 4, "has no name"),
+        ("name = \"n\"", 4, "has no function"),
+        ("name = \"n\"\nfunction = \"f\"\ncron = \"x\"", 7, "five fields"),
+        ("name = \"n\"\nfunction = \"f\"\ncron = \"* * * * *\"\ntimezone = \"Mars\"", 8, "Mars"),
+        ("name = \"n\"\nfunction = \"f\"\ntimezone = \"UTC\"", 7, "needs cron"),
+        ("name = \"n\"\nfunction = \"f\"\nevery = \"500ms\"", 7, "between"),
+        ("name = \"n\"\nfunction = \"f\"\nat = \"soon\"", 7, "date and time"),
+        ("name = \"n\"\nfunction = \"f\"\noverlap = \"maybe\"", 7, "skip, queue or allow"),
+        ("name = \"n\"\nfunction = \"f\"\nevry = \"5m\"", 7, "every"),
+    ] {
+        let mistake = mistake_in(&format!("[[extension.schedules]]\n{keys}\n"));
+        assert!(mistake.contains(&format!("line {line}:")), "{mistake}");
+        assert!(mistake.contains(words), "{mistake}");
+    }
 }

@@ -1,7 +1,9 @@
 //! Calls of functions, and their records.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -9,12 +11,13 @@ use tinybase_model::{
     CallId, Event, EventKind, Fault, FunctionAuth, FunctionBinding, FunctionEvent, Identity,
     InvokeError, JsonBytes, Outcome, Rejection, UserId,
 };
-use tinybase_store::{StartedCall, Trigger};
+use tinybase_store::{NodeId, StartedCall};
+use tokio_util::sync::CancellationToken;
 
 use super::{TestCore, caused_by, extension, function, json_bytes, operator, rejected, user};
 use crate::{
-    CallFailure, CallOutcome, CallQuery, CallStatus, CoreOptions, FunctionError, FunctionMetrics,
-    Kind, Problem,
+    CallFailure, CallOptions, CallOutcome, CallQuery, CallResult, CallStatus, CoreOptions,
+    FunctionError, FunctionMetrics, FunctionQuery, Kind, Problem,
 };
 
 fn success(output: &Value) -> Outcome {
@@ -201,7 +204,7 @@ async fn functions_are_shown_to_those_who_may_call_them() {
     ];
     let functions = test.core.functions();
     for (identity, expected) in cases {
-        let shown = functions.list(&identity);
+        let shown = functions.list(&identity, &FunctionQuery::default());
         let names: Vec<_> = shown.iter().map(|function| function.name.as_str()).collect();
         assert_eq!(names, expected, "{identity:?}");
         for name in ["b", "c", "f"] {
@@ -248,29 +251,196 @@ async fn records_of_calls_are_for_administrators() {
 }
 
 #[tokio::test]
-async fn calls_that_a_former_run_left_open_are_ended_with_their_event() {
+async fn calls_that_a_dead_server_left_open_are_ended_with_their_event() {
     let test = TestCore::new().await;
-    let started = |started_at| StartedCall {
+    let node = &test.core.inner.node;
+    let started = |node: NodeId| StartedCall {
         id: CallId::generate(),
         function_name: "f".to_owned(),
-        extension: extension(),
-        trigger_type: Trigger::Manual,
+        extension: Some(extension()),
+        version: "1.0.0".to_owned(),
+        trigger_id: None,
         user_id: None,
-        started_at,
+        started_at: tinybase_store::now(),
+        is_async: false,
+        node,
     };
-    let old = started(tinybase_store::now() - Duration::from_mins(1));
-    let young = started(tinybase_store::now());
-    test.store.start_call(old.clone()).expect("room in the queue");
-    test.store.start_call(young.clone()).expect("room in the queue");
-    // An answered write means that those before it are there.
-    test.collection("notes", json!({})).await;
+    let (left, own) = (started(NodeId::from("a dead one")), started(node.clone()));
+    test.store.accept_call(left.clone()).await.expect("a write");
+    test.store.accept_call(own.clone()).await.expect("a write");
+    test.core.show_alive().await.expect("a write");
     assert_eq!(test.core.end_abandoned_calls().await.expect("writes"), 1);
-    let ended = test.store.call(old.id).await.expect("a read").expect("a call");
+    let ended = test.store.call(left.id).await.expect("a read").expect("a call");
     assert_eq!(ended.status, CallStatus::Failed);
-    assert_eq!(ended.error_type.as_deref(), Some("ServerStopped"));
-    let running = test.store.call(young.id).await.expect("a read").expect("a call");
+    assert_eq!(ended.error_type.as_deref(), Some("ServerRestarted"));
+    let running = test.store.call(own.id).await.expect("a read").expect("a call");
     assert_eq!(running.status, CallStatus::Running);
     assert_eq!(test.kinds().await, [EventKind::FunctionComplete]);
     test.core.clean_up().await.expect("a clean-up");
     assert_eq!(test.kinds().await, [EventKind::FunctionComplete], "it is young");
+    assert!(test.store.call(left.id).await.expect("a read").is_some(), "it is young too");
+}
+
+/// The calls of a core run beside the test, and are stopped with it.
+async fn with_background<T>(test: &TestCore, work: impl Future<Output = T>) -> T {
+    let stop = CancellationToken::new();
+    let ((), done) = tokio::join!(test.core.run_calls(stop.clone()), async {
+        let done = work.await;
+        stop.cancel();
+        done
+    });
+    done
+}
+
+async fn result_of(test: &TestCore, identity: &Identity, id: CallId) -> CallOutcome {
+    loop {
+        match test.core.functions().result(identity, id).await.expect("a call") {
+            CallResult::Ended(outcome) => return outcome,
+            CallResult::Running(_) => tokio::task::yield_now().await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_asynchronous_call_gives_its_result_to_whoever_made_it() {
+    let test = TestCore::new().await;
+    test.offer(typed(), |_| Ok(success(&json!({"b": 7}))));
+    let (ann, bob) = (user(UserId::generate()), user(UserId::generate()));
+    let functions = test.core.functions();
+    let cause = caused_by(ann.clone());
+    let accepted = functions.accept(&cause, "f", json_bytes(&json!({"a": 1}))).await;
+    let outcome = accepted.expect("it is accepted").outcome;
+    assert_eq!((outcome.status, outcome.duration_ms), (CallStatus::Running, None));
+    let id = outcome.call_id;
+    let running = functions.own_call(&ann, id).await.expect("it is on the disk already");
+    assert!(running.is_async && running.status == CallStatus::Running);
+    let ended = with_background(&test, result_of(&test, &ann, id)).await;
+    assert_eq!(ended.status, CallStatus::Succeeded);
+    assert_eq!(ended.result, Some(json_bytes(&json!({"b": 7}))));
+    for stranger in [&bob, &Identity::Anonymous] {
+        assert!(functions.own_call(stranger, id).await.is_err(), "{stranger:?}");
+        assert!(functions.cancel(stranger, id).await.is_err(), "{stranger:?}");
+    }
+    let hidden = functions.result(&bob, id).await.expect_err("it isn't bob's");
+    assert_eq!(hidden.kind(), Kind::NotFound, "others don't learn that it is there");
+    assert!(functions.result(&Identity::Operator, id).await.is_ok());
+    let ended = functions.cancel(&ann, id).await.expect_err("it has ended");
+    assert_eq!(ended.kind(), Kind::Conflict);
+}
+
+#[tokio::test]
+async fn a_result_is_kept_only_for_a_while() {
+    let calls = CallOptions { result_retention: Duration::ZERO, ..CallOptions::default() };
+    let test = TestCore::with(CoreOptions { calls, ..CoreOptions::default() }).await;
+    test.offer(typed(), |_| Ok(success(&json!({"b": 7}))));
+    let ann = user(UserId::generate());
+    let functions = test.core.functions();
+    let cause = caused_by(ann.clone());
+    let accepted = functions.accept(&cause, "f", json_bytes(&json!({"a": 1}))).await;
+    let id = accepted.expect("it is accepted").outcome.call_id;
+    with_background(&test, result_of(&test, &ann, id)).await;
+    test.core.clean_up().await.expect("a clean-up");
+    let gone = functions.result(&ann, id).await.expect_err("it is gone");
+    assert_eq!(gone.kind(), Kind::Gone);
+    let call = functions.own_call(&ann, id).await.expect("the call itself is known");
+    assert_eq!(call.status, CallStatus::Succeeded);
+}
+
+#[tokio::test]
+async fn a_cancelled_call_ends_as_failed_and_frees_its_place() {
+    let test = TestCore::new().await;
+    test.offer_slow(function("f", FunctionAuth::Public));
+    let ann = user(UserId::generate());
+    let functions = test.core.functions();
+    let cause = caused_by(ann.clone());
+    let accepted = functions.accept(&cause, "f", JsonBytes::empty_object()).await;
+    let id = accepted.expect("it is accepted").outcome.call_id;
+    let ended = with_background(&test, async {
+        while test.core.inner.running.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        functions.cancel(&ann, id).await.expect("it runs");
+        result_of(&test, &ann, id).await
+    });
+    let ended = ended.await;
+    assert_eq!(
+        (ended.status, ended.error_type.as_deref()),
+        (CallStatus::Failed, Some("Cancelled"))
+    );
+    assert_eq!(test.kinds().await, [EventKind::FunctionComplete]);
+    assert!(test.core.inner.running.is_empty());
+}
+
+/// Polls once.
+async fn is_pending(mut future: Pin<&mut impl Future>) -> bool {
+    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+}
+
+/// (E11)
+#[tokio::test]
+async fn a_call_whose_client_goes_away_is_recorded_as_failed() {
+    let test = TestCore::new().await;
+    test.offer_slow(function("f", FunctionAuth::Public));
+    let cause = caused_by(Identity::Anonymous);
+    let functions = test.core.functions();
+    {
+        let mut call = std::pin::pin!(functions.call(&cause, "f", JsonBytes::empty_object()));
+        while test.core.inner.running.is_empty() {
+            assert!(is_pending(call.as_mut()).await);
+            tokio::task::yield_now().await;
+        }
+    }
+    // An answered write means that those before it are there.
+    test.collection("notes", json!({})).await;
+    let page = functions.calls(&Identity::Operator, &CallQuery::default()).await.expect("calls");
+    let call = page.calls.first().expect("a call");
+    assert_eq!((call.status, call.error_type.as_deref()), (CallStatus::Failed, Some("ClientGone")));
+    assert_eq!(test.kinds().await, [EventKind::FunctionComplete]);
+}
+
+#[tokio::test]
+async fn more_calls_than_may_run_at_a_time_are_refused() {
+    let test = TestCore::new().await;
+    let limited = FunctionBinding { concurrency: Some(1), ..function("f", FunctionAuth::Public) };
+    test.offer_slow(limited);
+    let cause = caused_by(Identity::Anonymous);
+    let functions = test.core.functions();
+    let mut first = std::pin::pin!(functions.call(&cause, "f", JsonBytes::empty_object()));
+    while test.core.inner.running.is_empty() {
+        assert!(is_pending(first.as_mut()).await);
+        tokio::task::yield_now().await;
+    }
+    let second = functions.call(&cause, "f", JsonBytes::empty_object()).await;
+    assert_eq!(second.expect_err("it is refused").kind(), Kind::TooManyRequests);
+    let page = functions.calls(&Identity::Operator, &CallQuery::default()).await.expect("calls");
+    assert!(page.total <= 1, "a refused call isn't recorded");
+}
+
+#[tokio::test]
+async fn a_result_over_the_limit_is_a_failure() {
+    let calls = CallOptions { result_bytes_max: 10, ..CallOptions::default() };
+    let test = TestCore::with(CoreOptions { calls, ..CoreOptions::default() }).await;
+    test.offer(function("f", FunctionAuth::Public), |_| Ok(success(&json!("0123456789"))));
+    let failed = call(&test, &json!({})).await.expect("an outcome");
+    assert_eq!(failed.error_type.as_deref(), Some("ResultSizeError"));
+}
+
+#[tokio::test]
+async fn functions_are_listed_by_tag_and_with_their_schemas() {
+    let test = TestCore::new().await;
+    let tagged = FunctionBinding { tags: vec!["sync".to_owned()], ..typed() };
+    test.offer(tagged, |_| Ok(success(&json!(1))));
+    test.offer(function("g", FunctionAuth::Public), |_| Ok(success(&json!(1))));
+    let functions = test.core.functions();
+    let list = |query: FunctionQuery| functions.list(&Identity::Anonymous, &query);
+    let tagged = FunctionQuery { tag: Some("sync".to_owned()), ..FunctionQuery::default() };
+    let shown = list(tagged);
+    assert_eq!((shown.len(), shown[0].name.as_str()), (1, "f"));
+    assert_eq!(shown[0].schemas, None);
+    let shown = list(FunctionQuery { with_schemas: true, ..FunctionQuery::default() });
+    let schemas = shown[0].schemas.clone().expect("schemas");
+    assert!(schemas.input.is_some() && schemas.output.is_some());
+    assert!(functions.details(&Identity::Anonymous).is_err());
+    let details = functions.details(&Identity::Operator).expect("an administrator");
+    assert_eq!((details[0].version.as_str(), details[0].has_input_model), ("1.0.0", true));
 }

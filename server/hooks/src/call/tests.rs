@@ -8,7 +8,7 @@ use tinybase_model::{
 use tokio::time::Instant;
 
 use crate::fakes::{Answer, Call, FakeInvoker, done, fault, hook, hooks, json, name};
-use crate::{CallError, Hooks};
+use crate::{CallError, CallTerms, Hooks};
 
 fn stage(script: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> (Hooks, Arc<FakeInvoker>) {
     let invoker = FakeInvoker::new(script);
@@ -24,6 +24,7 @@ fn stage(script: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> (Hooks, Ar
             output_schema: None,
             tags: Vec::new(),
             timeout,
+            concurrency: None,
         };
         let looks_on = hook(EventKind::FunctionCall, Phase::After, "all");
         let filter = HookFilter::Named("shop.run".to_owned());
@@ -51,25 +52,35 @@ async fn a_call_goes_to_the_extension_that_has_the_function() {
     let output = Ok(Outcome::Success { output: Some(json("7")), patch: None });
     let expected = output.clone();
     let (hooks, invoker) = stage(move |_| output.clone().into());
-    let outcome = hooks.call_function(call("mail.run"), &client()).await;
+    let outcome = hooks.call_function(call("mail.run"), &client(), CallTerms::default()).await;
     assert_eq!(outcome, Ok(expected.expect("an outcome")));
     let calls = invoker.calls();
     assert_eq!(calls[0].extension, name("mail"));
     assert_eq!(calls[0].timeout, Duration::from_secs(5));
-    hooks.call_function(call("shop.run"), &client()).await.expect("an outcome");
+    hooks
+        .call_function(call("shop.run"), &client(), CallTerms::default())
+        .await
+        .expect("an outcome");
     assert_eq!(invoker.calls()[1].timeout, Duration::from_secs(30));
 }
 
 #[tokio::test]
 async fn a_call_without_an_outcome_names_the_extension() {
     let (hooks, invoker) = stage(|_| Err(InvokeError::Disconnected).into());
-    let unknown = hooks.call_function(call("x"), &client()).await.expect_err("unknown");
+    let unknown =
+        hooks.call_function(call("x"), &client(), CallTerms::default()).await.expect_err("unknown");
     assert_eq!(unknown, CallError::UnknownFunction { name: "x".to_owned() });
-    let died = hooks.call_function(call("shop.run"), &client()).await.expect_err("it died");
+    let died = hooks
+        .call_function(call("shop.run"), &client(), CallTerms::default())
+        .await
+        .expect_err("it died");
     let error = InvokeError::Disconnected;
     assert_eq!(died, CallError::Invoke { extension: name("shop"), error });
     invoker.set_ready("shop", false);
-    let absent = hooks.call_function(call("shop.run"), &client()).await.expect_err("absent");
+    let absent = hooks
+        .call_function(call("shop.run"), &client(), CallTerms::default())
+        .await
+        .expect_err("absent");
     let error = InvokeError::NotReady { state: "stopped" };
     assert_eq!(absent, CallError::Invoke { extension: name("shop"), error });
     assert!(hooks.function("shop.run").is_some(), "it stays while its extension is restarted");
@@ -79,8 +90,11 @@ async fn a_call_without_an_outcome_names_the_extension() {
 async fn functions_that_call_each_other_in_a_circle_end() {
     let (hooks, _) = stage(|_| done());
     let cause = |depth| Cause { depth, origin: Some(name("shop")), ..client() };
-    assert!(hooks.call_function(call("shop.run"), &cause(7)).await.is_ok());
-    let refused = hooks.call_function(call("shop.run"), &cause(8)).await.expect_err("too deep");
+    assert!(hooks.call_function(call("shop.run"), &cause(7), CallTerms::default()).await.is_ok());
+    let refused = hooks
+        .call_function(call("shop.run"), &cause(8), CallTerms::default())
+        .await
+        .expect_err("too deep");
     assert_eq!(refused, CallError::TooDeep { name: "shop.run".to_owned() });
 }
 

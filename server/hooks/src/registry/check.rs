@@ -7,7 +7,7 @@ use serde_json::Value;
 use thiserror::Error;
 use tinybase_model::{
     EventKind, ExtensionName, FunctionBinding, HookBinding, HookDeclaration, HookFilter, JsonBytes,
-    Permissions, Phase, Registration,
+    Permissions, Phase, Registration, ScheduleBinding,
 };
 
 use super::Member;
@@ -28,12 +28,16 @@ pub(crate) enum Refused {
          register anything; start it with `tinybase extensions restart {extension}`"
     )]
     NotPermitted { extension: ExtensionName },
-    #[error("{count} hooks and functions are too many; an extension may have {BINDINGS_MAX}")]
+    #[error(
+        "{count} hooks, functions and schedules are too many; an extension may have {BINDINGS_MAX}"
+    )]
     TooMany { count: usize },
     #[error("{0}")]
     Hook(String),
     #[error("{0}")]
     Function(String),
+    #[error("{0}")]
+    Schedule(String),
     #[error(
         "the function {function:?} of the extension {extension:?} can't be registered: the \
          extension {owner:?} has a function of that name; rename one of them"
@@ -50,7 +54,9 @@ pub(super) fn registration(
     let Some(member) = members.get(extension) else {
         return Err(Refused::NotPermitted { extension: extension.clone() });
     };
-    let count = registration.hooks().len() + registration.functions().len();
+    let count = registration.hooks().len()
+        + registration.functions().len()
+        + registration.schedules().len();
     if count > BINDINGS_MAX {
         return Err(Refused::TooMany { count });
     }
@@ -71,7 +77,48 @@ pub(super) fn registration(
             });
         }
     }
+    for binding in registration.schedules() {
+        schedule(member, registration, binding).map_err(|problem| {
+            let name = &binding.name;
+            Refused::Schedule(format!("the schedule {name:?} can't be registered: {problem}"))
+        })?;
+    }
     Ok(())
+}
+
+/// Whether a schedule lies inside what the manifest declares.
+fn schedule(
+    member: &Member,
+    registration: &Registration,
+    binding: &ScheduleBinding,
+) -> Result<(), String> {
+    let ScheduleBinding { name, function, .. } = binding;
+    if !registration.functions().iter().any(|known| known.name == *function) {
+        return Err(format!("the extension doesn't register the function {function:?}"));
+    }
+    let declared = &member.offer.schedules;
+    let is_broad = member.permissions == Permissions::Broad;
+    let Some(declaration) = declared.iter().find(|declared| declared.name == *name) else {
+        return if is_broad && declared.is_empty() {
+            Ok(())
+        } else {
+            Err("its manifest doesn't declare it; add an [[extension.schedules]] table with its \
+                 name and function"
+                .to_owned())
+        };
+    };
+    if declaration.function != *function {
+        return Err(format!(
+            "its manifest declares it for the function {:?}",
+            declaration.function
+        ));
+    }
+    match &declaration.binding {
+        Some(fixed) if fixed.timing != binding.timing => {
+            Err("its manifest fixes another time; leave the time out there, or here".to_owned())
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Whether the permissions let an extension register the hook.

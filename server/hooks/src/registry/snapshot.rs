@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tinybase_model::{
-    EventKind, ExtensionName, FunctionBinding, HookBinding, HookDeclaration, HookFilter,
-    Permissions, Phase, Position,
+    EventKind, ExtensionName, FunctionBinding, FunctionLimits, HookBinding, HookDeclaration,
+    HookFilter, Permissions, Phase, Position, ScheduleBinding,
 };
 
 use super::{Member, check};
@@ -15,8 +16,12 @@ use super::{Member, check};
 pub struct RegisteredFunction {
     /// The extension.
     pub extension: ExtensionName,
-    /// What it registered.
+    /// The extension's installed version; empty if it isn't known.
+    pub version: String,
+    /// What it registered, within the limits of its manifest.
     pub binding: FunctionBinding,
+    /// When it was registered.
+    pub loaded_at: Timestamp,
 }
 
 /// What happens to an operation whose before-hook can't be asked.
@@ -80,6 +85,18 @@ pub(crate) struct Snapshot {
     observers: Listeners,
     lifecycle: Vec<Arc<ChainHook>>,
     functions: HashMap<String, Arc<RegisteredFunction>>,
+    schedules: Vec<Arc<OwnSchedules>>,
+}
+
+/// The schedules of one extension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnSchedules {
+    /// The extension.
+    pub extension: ExtensionName,
+    /// Those that its manifest declares in full, and those that it registered.
+    pub schedules: Vec<ScheduleBinding>,
+    /// Whether these are all: whether it has registered since it was permitted.
+    pub is_complete: bool,
 }
 
 impl Snapshot {
@@ -88,6 +105,7 @@ impl Snapshot {
         for (extension, member) in members {
             snapshot.add_declared(extension, member);
             snapshot.add_registered(extension, member);
+            snapshot.schedules.push(Arc::new(own_schedules(extension, member)));
         }
         snapshot.before.iter_mut().for_each(Listeners::sort);
         snapshot.observers.sort();
@@ -113,6 +131,11 @@ impl Snapshot {
         let mut functions: Vec<_> = self.functions.values().map(Arc::clone).collect();
         functions.sort_by(|a, b| a.binding.name.cmp(&b.binding.name));
         functions
+    }
+
+    /// The schedules of each permitted extension, by its name.
+    pub(crate) fn schedules(&self) -> Vec<Arc<OwnSchedules>> {
+        self.schedules.clone()
     }
 
     /// All hooks, by event and phase and then in the order in which they run.
@@ -202,8 +225,12 @@ impl Snapshot {
                 .collect(),
         });
         for binding in registration.functions() {
-            let function =
-                RegisteredFunction { extension: extension.clone(), binding: binding.clone() };
+            let function = RegisteredFunction {
+                extension: extension.clone(),
+                version: member.offer.version.clone(),
+                binding: limited(binding.clone(), &member.offer.functions),
+                loaded_at: member.loaded_at,
+            };
             self.functions.insert(binding.name.clone(), Arc::new(function));
         }
     }
@@ -260,6 +287,31 @@ fn is_durable(binding: &HookBinding) -> bool {
     binding.phase == Phase::After
         && !check::is_lifecycle(binding.event)
         && binding.event != EventKind::FunctionCall
+}
+
+/// What a process registers stands in place of what the manifest declares under the same name.
+fn own_schedules(extension: &ExtensionName, member: &Member) -> OwnSchedules {
+    let registered = member.registration.as_ref().filter(|_| member.confirmed);
+    let registered = registered.map_or(&[][..], |registration| registration.schedules());
+    let declared = member.offer.schedules.iter().filter_map(|declared| declared.binding.as_ref());
+    let declared = declared.filter(|declared| registered.iter().all(|r| r.name != declared.name));
+    OwnSchedules {
+        extension: extension.clone(),
+        schedules: declared.chain(registered).cloned().collect(),
+        is_complete: member.confirmed,
+    }
+}
+
+/// A function within the limits of the manifest: the narrower ones hold.
+fn limited(binding: FunctionBinding, limits: &[FunctionLimits]) -> FunctionBinding {
+    let Some(limits) = limits.iter().find(|limits| limits.name == binding.name) else {
+        return binding;
+    };
+    FunctionBinding {
+        timeout: binding.timeout.into_iter().chain(limits.timeout).min(),
+        concurrency: binding.concurrency.into_iter().chain(limits.concurrency).min(),
+        ..binding
+    }
 }
 
 fn declared(permissions: &Permissions) -> &[HookDeclaration] {

@@ -17,6 +17,7 @@ fn function(name: &str) -> FunctionBinding {
         output_schema: None,
         tags: Vec::new(),
         timeout: None,
+        concurrency: None,
     }
 }
 
@@ -180,7 +181,10 @@ fn too_many_bindings_are_refused() {
     let registry = broad(&["shop"]);
     let many = (0..1001).map(|n| function(&format!("f{n}"))).collect();
     let refused = refusal(&registry, vec![], many);
-    assert_eq!(refused, "1001 hooks and functions are too many; an extension may have 1000");
+    assert_eq!(
+        refused,
+        "1001 hooks, functions and schedules are too many; an extension may have 1000"
+    );
 }
 
 #[test]

@@ -7,8 +7,8 @@ use tinybase_model::{CallId, CompletionEvent, Event, UserId};
 
 use super::{TestStore, cause, new_user};
 use crate::{
-    CallQuery, CallStatus, FinishedCall, NewEvent, NewLogin, Rotation, StartedCall, TokenPair,
-    Trigger, now,
+    CallQuery, CallStatus, FinishedCall, NewEvent, NewLogin, NodeId, Rotation, StartedCall,
+    TokenPair, Trigger, now,
 };
 
 fn pair(tag: u8, created_at: Timestamp) -> TokenPair {
@@ -85,10 +85,13 @@ fn started(name: &str) -> StartedCall {
     StartedCall {
         id: CallId::generate(),
         function_name: name.to_owned(),
-        extension: "one".parse().expect("a name"),
-        trigger_type: Trigger::Manual,
+        extension: Some("one".parse().expect("a name")),
+        version: "1.0.0".to_owned(),
+        trigger_id: None,
         user_id: None,
         started_at: now(),
+        is_async: false,
+        node: NodeId::from("here"),
     }
 }
 
@@ -103,7 +106,7 @@ fn finished(started: StartedCall, error: Option<&str>) -> FinishedCall {
         error_type: error.map(|_| "KeyError".to_owned()),
     };
     let event = NewEvent::new(&Event::FunctionComplete(completion.clone()), &cause(), now());
-    FinishedCall { started, finished_at: now(), completion, event }
+    FinishedCall { started, finished_at: now(), completion, event, result: None }
 }
 
 #[tokio::test]
@@ -119,9 +122,15 @@ async fn a_call_is_recorded_from_its_start_to_its_end() {
     let call = test.store.call(unseen.id).await.expect("a read").expect("a call");
     assert_eq!(call.status, CallStatus::Failed);
     assert_eq!(call.error_type.as_deref(), Some("KeyError"));
-    let running = test.store.running_calls(Timestamp::MAX, 10).await.expect("a read");
-    assert_eq!(running.iter().map(|call| call.id).collect::<Vec<_>>(), [b.id]);
-    assert!(test.store.running_calls(b.started_at, 10).await.expect("a read").is_empty());
+    let again = test.store.finish_call(finished(a.clone(), Some("no"))).await.expect("a write");
+    assert!(!again, "a call ends once");
+    let other = NodeId::from("there");
+    let abandoned = test.store.abandoned_calls(&other, 10).await.expect("a read");
+    assert_eq!(abandoned.iter().map(|call| call.id).collect::<Vec<_>>(), [b.id]);
+    let own = test.store.abandoned_calls(&NodeId::from("here"), 10).await.expect("a read");
+    assert!(own.is_empty());
+    test.store.note_node(NodeId::from("here"), "home", now(), now()).await.expect("a write");
+    assert!(test.store.abandoned_calls(&other, 10).await.expect("a read").is_empty());
     let query = CallQuery {
         function_name: Some("f".to_owned()),
         status: Some(CallStatus::Running),

@@ -71,7 +71,11 @@ fn first_frame() -> anyhow::Result<SessionRequest> {
     let function = FunctionBinding { name: "echo".to_owned(), ..FunctionBinding::default() };
     Ok(SessionRequest {
         hello: Some(Hello { extension, ..Hello::default() }),
-        register: Some(Register { hooks: vec![hook], functions: vec![function] }),
+        register: Some(Register {
+            hooks: vec![hook],
+            functions: vec![function],
+            schedules: vec![],
+        }),
         ready: Some(Ready {}),
         ..SessionRequest::default()
     })

@@ -14,6 +14,8 @@ use crate::work::Acting;
 const FUNCTION_INVOKE: &str = "function.invoke";
 /// What caused a call that no schedule did.
 const MANUAL: &str = "manual";
+/// What caused one that a schedule did.
+const SCHEDULE: &str = "schedule";
 
 /// Makes the message, less what is only known when it is sent: id, token and time left.
 pub(crate) fn invocation_message(
@@ -95,8 +97,8 @@ fn function_body(call: FunctionEvent, limit: usize) -> Result<v1::FunctionBody, 
         user_id: text_or_empty(call.user_id),
         is_admin: call.is_admin,
         call_id: call.call_id.to_string(),
-        trigger_type: MANUAL.to_owned(),
-        trigger_id: String::new(),
+        trigger_type: if call.schedule.is_some() { SCHEDULE } else { MANUAL }.to_owned(),
+        trigger_id: text_or_empty(call.schedule),
     })
 }
 

@@ -31,6 +31,10 @@ pub(crate) fn outcomes(
             breaches.push(Violation::MalformedOutcome { id: message.invocation_id });
             continue;
         };
+        if let Some(fault) = oversize(message.result.as_ref(), body_bytes_max) {
+            outcomes.push((id, Outcome::Fault(fault)));
+            continue;
+        }
         let outcome = outcome(message.result, body_bytes_max).unwrap_or_else(|problem| {
             let message = format!("the extension's outcome {problem}");
             breaches.push(Violation::BadOutcome { id, problem });
@@ -40,6 +44,18 @@ pub(crate) fn outcomes(
         outcomes.push((id, outcome));
     }
     outcomes
+}
+
+/// A result that is too large is the function's failure, not a breach of the protocol.
+fn oversize(result: Option<&WireResult>, limit: usize) -> Option<Fault> {
+    let Some(WireResult::Success(success)) = result else { return None };
+    let size = success.output.len();
+    (size > limit).then(|| Fault {
+        kind: "ResultSizeError".to_owned(),
+        message: format!("the result has {size} bytes; the limit is {limit}"),
+        stack: String::new(),
+        retry_after: None,
+    })
 }
 
 fn outcome(result: Option<WireResult>, body_bytes_max: usize) -> Result<Outcome, String> {
@@ -124,8 +140,15 @@ mod tests {
     }
 
     #[test]
-    fn output_that_is_no_json_or_too_large_becomes_a_fault_and_a_violation() {
-        for bad in ["{", "1 2", r#""0123456789""#] {
+    fn output_that_is_too_large_becomes_a_fault() {
+        let (outcome, breaches) = one(Some(output(r#""0123456789""#)));
+        assert!(matches!(outcome, Outcome::Fault(fault) if fault.kind == "ResultSizeError"));
+        assert!(breaches.is_empty());
+    }
+
+    #[test]
+    fn output_that_is_no_json_becomes_a_fault_and_a_violation() {
+        for bad in ["{", "1 2"] {
             let (outcome, breaches) = one(Some(output(bad)));
             let Outcome::Fault(fault) = outcome else { panic!("{bad}: {outcome:?}") };
             assert_eq!(fault.kind, "ProtocolError");

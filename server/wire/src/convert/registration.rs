@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tinybase_model::{
     EventKind, ExtensionName, FunctionAuth, FunctionBinding, HookBinding, HookFilter, JsonBytes,
-    Phase, Registration,
+    MissedPolicy, OverlapPolicy, Phase, Registration, RunPolicy, SCHEDULE_NAME_MAX,
+    ScheduleBinding, Timing,
 };
 use tinybase_proto::v1;
 use tracing::warn;
@@ -24,7 +25,69 @@ pub(crate) fn registration(
     let functions = message.functions.into_iter().map(|f| function_binding(extension, f));
     let hooks = hooks.collect::<Result<Vec<_>, _>>()?;
     let functions = functions.collect::<Result<Vec<_>, _>>()?;
-    Registration::new(hooks, functions).map_err(|error| Refusal::invalid(error.to_string()))
+    let schedules = message.schedules.into_iter().map(|s| schedule_binding(extension, s));
+    let schedules = schedules.collect::<Result<Vec<_>, _>>()?;
+    Registration::new(hooks, functions)
+        .and_then(|registration| registration.with_schedules(schedules))
+        .map_err(|error| Refusal::invalid(error.to_string()))
+}
+
+fn schedule_binding(
+    extension: &ExtensionName,
+    schedule: v1::ScheduleBinding,
+) -> Result<ScheduleBinding, Refusal> {
+    let name = schedule.name.clone();
+    let refuse = |problem: String| Refusal::invalid(format!("the schedule {name:?} {problem}"));
+    if name.is_empty() || name.chars().count() > SCHEDULE_NAME_MAX {
+        return Err(refuse(format!("needs a name of 1 to {SCHEDULE_NAME_MAX} characters")));
+    }
+    let timing = serde_json::from_slice(&schedule.timing)
+        .map_err(|error| refuse(format!("has a timing that is not JSON: {error}")))?;
+    let timing =
+        Timing::parse(&timing).map_err(|error| refuse(format!("can't be used: {error}")))?;
+    let input = if schedule.input.is_empty() {
+        JsonBytes::empty_object()
+    } else {
+        JsonBytes::checked(schedule.input.clone())
+            .map_err(|error| refuse(format!("has an input that is not JSON: {error}")))?
+    };
+    let policy = RunPolicy {
+        missed: missed(extension, &schedule),
+        overlap: overlap(extension, &schedule),
+        timeout: timeout(schedule.timeout_ms),
+        jitter: Duration::from_millis(schedule.jitter_ms.into()),
+    };
+    if let Some((what, problem)) = policy.complaint() {
+        return Err(refuse(format!("has a {what} that {problem}")));
+    }
+    Ok(ScheduleBinding { name: schedule.name, function: schedule.function, timing, input, policy })
+}
+
+/// An enum value from a later version is read as the default, and logged.
+fn missed(extension: &ExtensionName, schedule: &v1::ScheduleBinding) -> MissedPolicy {
+    match v1::MissedPolicy::try_from(schedule.missed) {
+        Ok(v1::MissedPolicy::Skip) => MissedPolicy::Skip,
+        Ok(v1::MissedPolicy::RunOnce | v1::MissedPolicy::Unspecified) => MissedPolicy::RunOnce,
+        Ok(v1::MissedPolicy::RunAll) => MissedPolicy::RunAll,
+        Err(_) => {
+            let (name, value) = (&schedule.name, schedule.missed);
+            warn!(%extension, name, value, "a schedule has an unknown policy; taken as run once");
+            MissedPolicy::RunOnce
+        }
+    }
+}
+
+fn overlap(extension: &ExtensionName, schedule: &v1::ScheduleBinding) -> OverlapPolicy {
+    match v1::OverlapPolicy::try_from(schedule.overlap) {
+        Ok(v1::OverlapPolicy::Skip | v1::OverlapPolicy::Unspecified) => OverlapPolicy::Skip,
+        Ok(v1::OverlapPolicy::Queue) => OverlapPolicy::Queue,
+        Ok(v1::OverlapPolicy::Allow) => OverlapPolicy::Allow,
+        Err(_) => {
+            let (name, value) = (&schedule.name, schedule.overlap);
+            warn!(%extension, name, value, "a schedule has an unknown policy; taken as skip");
+            OverlapPolicy::Skip
+        }
+    }
 }
 
 fn hook_binding(extension: &ExtensionName, hook: v1::HookBinding) -> Result<HookBinding, Refusal> {
@@ -120,6 +183,7 @@ fn function_binding(
         description: function.description,
         tags: function.tags,
         timeout: timeout(function.timeout_ms),
+        concurrency: (function.concurrency > 0).then_some(function.concurrency),
     })
 }
 

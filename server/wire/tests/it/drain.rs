@@ -10,7 +10,7 @@ use crate::kit::{PATIENCE, TestWire, all_at_once, call, done, soon, until};
 fn with_shutdown_hook() -> v1::SessionRequest {
     let (event, handler) = ("shutdown".to_owned(), "tidy_up".to_owned());
     let hook = v1::HookBinding { event, handler, ..Default::default() };
-    let register = Some(v1::Register { hooks: vec![hook], functions: vec![] });
+    let register = Some(v1::Register { hooks: vec![hook], functions: vec![], schedules: vec![] });
     v1::SessionRequest { register, ..all_at_once(1) }
 }
 

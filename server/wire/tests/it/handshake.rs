@@ -37,7 +37,7 @@ fn with_hello(change: impl FnOnce(&mut v1::Hello)) -> v1::SessionRequest {
 }
 
 fn with_hook(hook: v1::HookBinding) -> v1::SessionRequest {
-    let register = v1::Register { hooks: vec![hook], functions: vec![] };
+    let register = v1::Register { hooks: vec![hook], functions: vec![], schedules: vec![] };
     v1::SessionRequest { register: Some(register), ..all_at_once(1) }
 }
 
@@ -192,7 +192,7 @@ async fn a_startup_hook_cannot_run_before() {
 async fn two_functions_of_one_name_are_refused() {
     let function = v1::FunctionBinding { name: "f".to_owned(), ..Default::default() };
     let functions = vec![function.clone(), function];
-    let register = Some(v1::Register { hooks: vec![], functions });
+    let register = Some(v1::Register { hooks: vec![], functions, schedules: vec![] });
     let first = v1::SessionRequest { register, ..all_at_once(1) };
     assert_refused(first, Code::InvalidArgument, "two functions").await;
 }
@@ -220,7 +220,8 @@ async fn enum_values_of_a_later_version_are_survived() {
         ..Default::default()
     };
     let function = v1::FunctionBinding { name: "f".to_owned(), auth: 99, ..Default::default() };
-    let register = Some(v1::Register { hooks: vec![hook], functions: vec![function] });
+    let register =
+        Some(v1::Register { hooks: vec![hook], functions: vec![function], schedules: vec![] });
     let wire = TestWire::start();
     let first = v1::SessionRequest { register, ..all_at_once(1) };
     let (session, _client, _talk) = wire.session(first).await;
@@ -235,7 +236,9 @@ async fn enum_values_of_a_later_version_are_survived() {
 async fn registering_again_replaces_what_was_registered() {
     let wire = TestWire::start();
     let function = |name: &str| v1::FunctionBinding { name: name.to_owned(), ..Default::default() };
-    let register = |name| Some(v1::Register { hooks: vec![], functions: vec![function(name)] });
+    let register = |name| {
+        Some(v1::Register { hooks: vec![], functions: vec![function(name)], schedules: vec![] })
+    };
     let first = v1::SessionRequest { register: register("old"), ..all_at_once(1) };
     let (session, _client, mut talk) = wire.session(first).await;
     talk.say(v1::SessionRequest { register: register("new"), ..Default::default() }).await;

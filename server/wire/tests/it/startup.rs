@@ -9,7 +9,7 @@ use crate::kit::{PATIENCE, TestWire, all_at_once, call, done, soon};
 fn with_startup_hook(timeout_ms: u32) -> v1::SessionRequest {
     let (event, handler) = ("startup".to_owned(), "warm_up".to_owned());
     let hook = v1::HookBinding { event, handler, timeout_ms, ..Default::default() };
-    let register = Some(v1::Register { hooks: vec![hook], functions: vec![] });
+    let register = Some(v1::Register { hooks: vec![hook], functions: vec![], schedules: vec![] });
     v1::SessionRequest { register, ..all_at_once(2) }
 }
 
