@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use tinybase_hooks::{ParkedDelivery, SubscriptionKey};
+use tinybase_hooks::{Hold, ParkedDelivery, SubscriptionKey};
 use tinybase_model::{
     Cause, Comparison, Condition, FunctionAuth, Identity, ListRecords, Outcome, Permissions,
     Position, RecordId, SortKey, UserId,
@@ -215,6 +215,10 @@ async fn deliveries_read_the_log_through_the_core() {
         due_at: tinybase_store::now(),
         last_error: "no".to_owned(),
     };
+    log.park(&key, std::slice::from_ref(&parked)).await.expect("a write");
+    let state = log.subscribe(&key).await.expect("a subscription");
+    assert!(state.parked.is_empty(), "it isn't this node's yet");
+    assert_ne!(log.hold(&key).await.expect("a write"), Hold::Elsewhere);
     log.park(&key, std::slice::from_ref(&parked)).await.expect("a write");
     log.advance(&key, Position(1)).await.expect("a write");
     let state = log.subscribe(&key).await.expect("a subscription");
