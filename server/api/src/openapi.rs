@@ -1,27 +1,29 @@
 //! The OpenAPI document: what every operation shares, and the routes that serve it.
 
 mod answers;
+mod collection;
 mod document;
+mod function;
 mod page;
-
-use std::sync::Arc;
+mod served;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::header;
-use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::caller::Caller;
+use crate::problem::HttpProblem;
 
-use answers::Unprocessable;
 pub(crate) use answers::{
     Conflict, Forbidden, Gone, Invalid, NotFound, PreconditionFailed, Rejected, Unauthenticated,
     Unavailable,
 };
+use answers::{Internal, Unprocessable};
 pub(crate) use document::{base, finished};
+pub(crate) use served::Document;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
@@ -31,24 +33,19 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(page::redoc))
 }
 
-/// The document as it is served.
-#[derive(Debug, Clone)]
-pub(crate) struct Document(Arc<Bytes>);
-
-impl Document {
-    pub(crate) fn new(api: &OpenApi) -> Self {
-        let json = serde_json::to_vec(api)
-            .unwrap_or_else(|_| unreachable!("the document's keys are texts"));
-        Self(Arc::new(json.into()))
-    }
-}
-
-/// The OpenAPI 3.1 document of this server.
+/// The OpenAPI 3.1 document of this server, with what whoever asks may use.
 #[utoipa::path(
     get, path = "/openapi.json", operation_id = "get_openapi", tag = "system",
-    responses((status = 200, description = "The document", body = Value))
+    security((), ("bearer" = [])),
+    responses((status = 200, description = "The document", body = Value), Unavailable, Internal)
 )]
-async fn document(State(app): State<App>) -> Response {
-    let json = Bytes::clone(&app.document.0);
-    ([(header::CONTENT_TYPE, "application/json")], json).into_response()
+async fn document(State(app): State<App>, caller: Caller) -> Result<Response, HttpProblem> {
+    let json = app.document.for_identity(&app.core, &caller.identity).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        // What is in it depends on who asks, and on now.
+        (header::CACHE_CONTROL, "private, no-cache"),
+        (header::VARY, "authorization"),
+    ];
+    Ok((headers, json).into_response())
 }

@@ -25,6 +25,7 @@ mod host;
 mod live;
 mod login;
 mod mail;
+mod json_schema;
 mod maintenance;
 mod password;
 mod password_change;
@@ -81,6 +82,7 @@ pub use mail::{
     Delivery, Letter, MailError, MailOptions, MailSetupError, Mailer, PasswordResetLetter,
     SmtpOptions, SmtpSecurity, StationeryError, mailer,
 };
+pub use json_schema::DataSchemas;
 pub use problem::{Kind, Problem};
 pub use record::{LIMIT_MAX, RecordError, Records};
 pub use record_batch::{BATCH_MAX, BatchError, BatchOperation};

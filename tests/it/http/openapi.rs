@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use reqwest::Client;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tinybase_tests::TestServer;
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -105,4 +105,42 @@ fn gather(value: &Value, references: &mut BTreeSet<String>) {
         Value::Array(list) => list.iter().for_each(|value| gather(value, references)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+#[tokio::test]
+async fn a_collections_own_schema_is_there_for_those_who_may_use_it() -> Result<()> {
+    let server = TestServer::start().await?;
+    let fields = json!([
+        { "name": "title", "type": "string", "required": true, "max_length": 20 },
+        { "name": "amount", "type": "float", "min": 0 },
+    ]);
+    let collection = |name: &str, rule: &str| {
+        let access = json!({ "list": rule, "read": rule, "create": rule });
+        json!({ "name": name, "label": name, "schema": { "fields": fields },
+                "options": { "access": access } })
+    };
+    server.admin.post("/api/collections", &collection("orders", "public")).await?;
+    server.admin.post("/api/collections", &collection("secrets", "admin")).await?;
+    let document = server.api.get("/openapi.json").await?;
+    let create = &document["paths"]["/api/collections/orders/records"]["post"];
+    assert_eq!(create["operationId"], "create_record_of_orders");
+    let body = &create["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+    assert_eq!(body, "#/components/schemas/orders.RecordBody");
+    let input = &document["components"]["schemas"]["orders.Input"];
+    assert_eq!(input["required"], json!(["title"]));
+    assert_eq!(input["properties"]["title"], json!({ "type": "string", "maxLength": 20 }));
+    assert!(document["paths"].get("/api/collections/secrets/records").is_none());
+    let admins = server.admin.get("/openapi.json").await?;
+    assert!(admins["paths"].get("/api/collections/secrets/records").is_some());
+    let mut references = BTreeSet::new();
+    gather(&admins, &mut references);
+    for reference in references {
+        assert!(admins.pointer(&reference[1..]).is_some(), "{reference} leads nowhere");
+    }
+    let more = json!({ "schema": { "fields": [{ "name": "added", "type": "int" }] } });
+    server.admin.patch("/api/collections/orders", &more).await?;
+    let changed = server.api.get("/openapi.json").await?;
+    let input = &changed["components"]["schemas"]["orders.Input"];
+    assert!(input["properties"]["added"].is_object(), "a change shows at once: {input}");
+    server.stop().await
 }
