@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::Flag;
+
 /// A backend server whose every extension is a process of its own.
 #[derive(Debug, Parser)]
 #[command(name = "tinybase", version, propagate_version = true, disable_help_subcommand = true)]
@@ -18,6 +20,9 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Run the server of a data folder.
     Serve(ServeArgs),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Show everything once: a server, two extensions, real data, a crash and a recovery.
     Demo(DemoArgs),
     /// Manage administrators and application tokens.
@@ -60,16 +65,84 @@ pub(crate) struct InitArgs {
     pub(crate) admin_password: Option<String>,
 }
 
+/// Flags that go over the environment and the file.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConfigFlags {
+    /// The address to listen on, instead of the configured one.
+    #[arg(long)]
+    host: Option<std::net::IpAddr>,
+    /// The port to listen on, instead of the configured one; 0 means any that is free.
+    #[arg(short = 'p', long)]
+    port: Option<u16>,
+    /// The least important lines that are logged: debug, info, warning or error.
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Any key of the configuration; can be given several times.
+    #[arg(long, value_name = "SECTION.KEY=VALUE", value_parser = assignment)]
+    set: Vec<(String, String)>,
+}
+
+impl ConfigFlags {
+    /// All of them as what the configuration reads.
+    pub(crate) fn list(&self) -> Vec<Flag> {
+        let Self { host, port, log_level, set } = self;
+        let own = [
+            ("server.host", "--host", host.map(|host| host.to_string())),
+            ("server.port", "--port", port.map(|port| port.to_string())),
+            ("server.log_level", "--log-level", log_level.clone()),
+        ];
+        let set = set.iter().map(|(path, text)| Flag {
+            path: path.clone(),
+            text: text.clone(),
+            typed: format!("--set {path}"),
+        });
+        let own = own.into_iter().filter_map(|(path, typed, text)| {
+            Some(Flag { path: path.to_owned(), text: text?, typed: typed.to_owned() })
+        });
+        set.chain(own).collect()
+    }
+}
+
+/// Reads `section.key=value`.
+fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((path, value)) if path.contains('.') => {
+            Ok((path.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err(r#"must be such as "server.port=9000""#.to_owned()),
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print the configuration as it holds: flags over the environment over tinybase.toml.
+    Show {
+        /// Say where each value came from.
+        #[arg(long)]
+        origin: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        data: DataArgs,
+        #[command(flatten)]
+        flags: ConfigFlags,
+    },
+    /// Check the configuration, and warn about variables that mean nothing.
+    Check {
+        #[command(flatten)]
+        data: DataArgs,
+        #[command(flatten)]
+        flags: ConfigFlags,
+    },
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
-    /// The address to listen on, instead of the configured one.
-    #[arg(long)]
-    pub(crate) host: Option<std::net::IpAddr>,
-    /// The port to listen on, instead of the configured one; 0 means any that is free.
-    #[arg(short = 'p', long)]
-    pub(crate) port: Option<u16>,
+    #[command(flatten)]
+    pub(crate) flags: ConfigFlags,
     /// Start no extension.
     #[arg(long)]
     pub(crate) safe_mode: bool,

@@ -5,6 +5,7 @@ mod admin_client;
 mod admin_token;
 mod backup;
 mod catalog;
+mod config;
 mod db;
 mod extensions;
 mod hooks;
@@ -28,6 +29,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Init(args) => small_runtime()?.block_on(init::run(args)),
         Command::Serve(args) => serve::run(&args),
+        Command::Config(command) => config::run(command),
         Command::Demo(args) => demo_runtime()?.block_on(demo::run(args)),
         Command::Admin(AdminCommand::Add { email, password, data }) => {
             small_runtime()?.block_on(admin::add(&data.data, &email, password))

@@ -1,11 +1,13 @@
-//! `tinybase.toml` and the environment: environment over file over default, each value checked,
-//! each mistake with its place.
+//! Flags, the environment and `tinybase.toml`: flag over environment over file over default, each
+//! value checked, each mistake with its place.
 
+mod ledger;
 mod mail;
 mod rate_limit;
 mod setting;
+mod sources;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -19,7 +21,12 @@ use tinybase_hooks::HooksOptions;
 use tinybase_model::LogLevel;
 use tinybase_store::{DatabaseUrl, StoreOptions};
 
+use ledger::Ledger;
 use setting::Settings;
+use sources::Sources;
+
+pub(crate) use ledger::Entry;
+pub(crate) use sources::Flag;
 
 pub(crate) use mail::MailConfig;
 
@@ -39,6 +46,10 @@ pub(crate) struct Config {
     pub(crate) limits: LimitsConfig,
     pub(crate) mail: MailConfig,
     pub(crate) rate_limit: RateLimitOptions,
+    pub(crate) tls: Option<TlsConfig>,
+    pub(crate) cors: CorsConfig,
+    /// Variables of the environment that look as if they meant something.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Where the data is.
@@ -73,6 +84,8 @@ pub(crate) struct ServerConfig {
     /// Where users reach the server; the address that it listens on unless given.
     pub(crate) public_url: Option<String>,
     pub(crate) trusted_proxies: TrustedProxies,
+    /// Whether each request is written into the log.
+    pub(crate) access_log: bool,
 }
 
 /// How log lines look.
@@ -98,7 +111,35 @@ pub(crate) struct ExtensionsConfig {
 pub(crate) struct LimitsConfig {
     pub(crate) request_bytes_max: usize,
     pub(crate) connections_max: usize,
+    pub(crate) header_timeout: Duration,
     pub(crate) stop_grace: Duration,
+}
+
+/// The files for HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TlsConfig {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// Which pages in browsers may use the API.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CorsConfig {
+    pub(crate) allow_origins: Vec<String>,
+}
+
+/// A configuration as it holds, and where each value of it came from.
+#[derive(Debug)]
+pub(crate) struct Explained {
+    pub(crate) config: Config,
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// What reading a configuration needs and gathers.
+struct Reading<'a> {
+    sources: Sources<'a>,
+    ledger: Ledger,
+    defaults: BTreeMap<(&'static str, &'static str), &'static str>,
 }
 
 /// A configuration that can't be used.
@@ -120,11 +161,22 @@ pub(crate) enum ConfigError {
     /// A variable holds something that can't be taken.
     #[error("the environment variable {name} {message}")]
     Variable { name: String, message: String },
+    /// A flag holds something that can't be taken.
+    #[error("the flag {name} {message}")]
+    Flag { name: String, message: String },
+    /// What is set doesn't fit a default.
+    #[error("{key} {message}")]
+    Default { key: String, message: String },
 }
 
 impl Config {
     /// Reads the configuration of a data folder, with this process's environment.
     pub(crate) fn load(data: &Path) -> Result<Self, ConfigError> {
+        Ok(Self::explain(data, &[])?.config)
+    }
+
+    /// The same, with a command's flags over it and each value's origin beside it.
+    pub(crate) fn explain(data: &Path, flags: &[Flag]) -> Result<Explained, ConfigError> {
         let path = data.join(FILE_NAME);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -133,29 +185,32 @@ impl Config {
             }
             Err(source) => return Err(ConfigError::Read { path, source }),
         };
-        Self::read(&text, data, &|name| std::env::var(name).ok())
+        let environment = |name: &str| std::env::var(name).ok();
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+        Self::read(&text, data, Sources::new(flags, &environment, names))
     }
 
     /// The same, with the defaults for a folder that was never set up.
     pub(crate) fn load_or_usual(data: &Path) -> Result<Self, ConfigError> {
         match Self::load(data) {
             Err(ConfigError::NotInitialized(_)) => {
-                Self::read("", data, &|name| std::env::var(name).ok())
+                let environment = |name: &str| std::env::var(name).ok();
+                let sources = Sources::new(&[], &environment, Vec::new());
+                Ok(Self::read("", data, sources)?.config)
             }
             loaded => loaded,
         }
     }
 
-    fn read(
-        text: &str,
-        data: &Path,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, ConfigError> {
+    fn read(text: &str, data: &Path, sources: Sources<'_>) -> Result<Explained, ConfigError> {
         let file = TomlFile::parse(FILE_NAME, text)?;
         let root = file.root();
-        let section =
-            |name| Ok::<_, Mistake>(Settings::new(name, root.section(name)?, environment));
+        let defaults = ledger::defaults(INITIAL);
+        let reading = Reading { sources, ledger: Ledger::default(), defaults };
+        let section = |name| Ok::<_, Mistake>(Settings::new(name, root.section(name)?, &reading));
         let server = section("server")?;
+        let log = section("log")?;
+        let cors = section("cors")?;
         let database = section("database")?;
         let extensions = section("extensions")?;
         let auth = section("auth")?;
@@ -163,25 +218,43 @@ impl Config {
         let email = section("email")?;
         let rate_limit = section("rate_limit")?;
         root.finish()?;
-        let config = Self {
-            server: server_config(&server)?,
+        let tls = server_tls(&server, &reading)?;
+        let mut config = Self {
+            server: server_config(&server, &log)?,
+            tls: tls_config(&tls, data)?,
+            cors: cors_config(&cors)?,
             database: database_config(&database, data)?,
             extensions: extensions_config(&extensions)?,
             core: core_options(&auth, &limits)?,
             limits: limits_config(&limits)?,
             mail: MailConfig::read(&email, data)?,
             rate_limit: rate_limit::read(&rate_limit)?,
+            warnings: Vec::new(),
         };
-        for settings in [&server, &database, &extensions, &auth, &limits, &email, &rate_limit] {
+        let all = [
+            &tls,
+            &server,
+            &log,
+            &cors,
+            &database,
+            &extensions,
+            &auth,
+            &limits,
+            &email,
+            &rate_limit,
+        ];
+        for settings in all {
             settings.section().map_or(Ok(()), Section::finish)?;
         }
-        Ok(config)
+        reading.sources.finish()?;
+        config.warnings = reading.sources.unknown_variables();
+        Ok(Explained { config, entries: reading.ledger.entries() })
     }
 }
 
-fn server_config(server: &Settings<'_>) -> Result<ServerConfig, ConfigError> {
+fn server_config(server: &Settings<'_>, log: &Settings<'_>) -> Result<ServerConfig, ConfigError> {
     let threads = NonZeroUsize::new(default_threads()).unwrap_or(NonZeroUsize::MIN);
-    Ok(ServerConfig {
+    let config = ServerConfig {
         host: server.parsed("host", host)?.unwrap_or(IpAddr::from([127, 0, 0, 1])),
         port: server.number("port", 0..=65_535)?.unwrap_or(8000),
         log_level: server
@@ -201,7 +274,56 @@ fn server_config(server: &Settings<'_>) -> Result<ServerConfig, ConfigError> {
             &server.words("trusted_proxies")?.unwrap_or_default(),
         )
         .map_err(|error| server.wrong("trusted_proxies", &format!("is wrong: {error}")))?,
-    })
+        access_log: log.truth("access")?.unwrap_or(false),
+    };
+    server.default_is("worker_threads", &threads.to_string());
+    Ok(config)
+}
+
+fn server_tls<'a>(
+    server: &Settings<'a>,
+    reading: &'a Reading<'a>,
+) -> Result<Settings<'a>, ConfigError> {
+    let section = match server.section() {
+        Some(section) => section.section("tls")?,
+        None => None,
+    };
+    Ok(Settings::new("server.tls", section, reading))
+}
+
+fn tls_config(tls: &Settings<'_>, data: &Path) -> Result<Option<TlsConfig>, ConfigError> {
+    let path = |text: &str| Ok((!text.is_empty()).then(|| data.join(text)));
+    let certificate = tls.parsed("certificate", path)?.flatten();
+    let key = tls.parsed("key", path)?.flatten();
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(Some(TlsConfig { certificate, key })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(tls.wrong("certificate", "is set without key; set both or neither")),
+        (None, Some(_)) => Err(tls.wrong("key", "is set without certificate; set both or neither")),
+    }
+}
+
+/// Origins are checked here, so that a misspelt one isn't found out by a page that doesn't work.
+fn cors_config(cors: &Settings<'_>) -> Result<CorsConfig, ConfigError> {
+    let allow_origins = cors.words("allow_origins")?.unwrap_or_default();
+    for origin in allow_origins.iter().filter(|origin| *origin != "*") {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        let is_origin = host.is_some_and(|host| {
+            !host.is_empty()
+                && host.bytes().all(|byte| byte.is_ascii_graphic())
+                && !host.contains(['/', '?', '#', '@'])
+        });
+        if !is_origin {
+            let message = format!(
+                r#"must list origins such as "https://app.example.com", or "*", not {origin:?}"#
+            );
+            return Err(cors.wrong("allow_origins", &message));
+        }
+    }
+    if allow_origins.len() > 1 && allow_origins.iter().any(|origin| origin == "*") {
+        return Err(cors.wrong("allow_origins", r#"has "*" beside others; keep one"#));
+    }
+    Ok(CorsConfig { allow_origins })
 }
 
 /// Half of the machine: a lone hook call is fastest when the server's runtime stays on few cores,
@@ -262,9 +384,9 @@ fn database_config(database: &Settings<'_>, data: &Path) -> Result<DatabaseConfi
         .also("TINYBASE_DB_URL")
         .parsed("url", |text| text.parse::<DatabaseUrl>().map_err(|error| error.to_string()))?;
     let url = match (path, url) {
-        // As everywhere, the environment is over the file.
-        (Some(_), Some(url)) if database.also("TINYBASE_DB_URL").is_variable("url") => url,
-        (Some(path), Some(_)) if database.is_variable("path") => path,
+        // As everywhere, flags and the environment are over the file.
+        (Some(_), Some(url)) if database.also("TINYBASE_DB_URL").is_over_file("url") => url,
+        (Some(path), Some(_)) if database.is_over_file("path") => path,
         (Some(_), Some(_)) => {
             return Err(database.wrong("url", "and path are two names for one thing; keep one"));
         }
@@ -344,6 +466,9 @@ fn limits_config(limits: &Settings<'_>) -> Result<LimitsConfig, ConfigError> {
             .number("request_bytes_max", 1 << 10..=1 << 30)?
             .unwrap_or(12 << 20),
         connections_max: limits.number("connections_max", 1..=1_000_000)?.unwrap_or(10_000),
+        header_timeout: limits
+            .duration("header_timeout", Duration::from_millis(100)..=Duration::from_mins(10))?
+            .unwrap_or(Duration::from_secs(10)),
         stop_grace: limits.duration("stop_grace", grace)?.unwrap_or(Duration::from_secs(10)),
     })
 }

@@ -129,7 +129,8 @@ async fn start(args: &DemoArgs) -> anyhow::Result<Server> {
         None => free_port().await,
     };
     // What extensions print belongs into their logs here; the story is on standard output.
-    telemetry::init(tinybase_model::LogLevel::Error, config.server.log_format)?;
+    config.server.log_level = tinybase_model::LogLevel::Error;
+    telemetry::init(&config.server)?;
     Server::start(ServerOptions { config, data, lock, safe_mode: false }).await
 }
 

@@ -8,6 +8,7 @@ mod data_folder;
 mod demo;
 mod extensions;
 mod host;
+mod notify;
 mod server;
 mod signals;
 mod telemetry;

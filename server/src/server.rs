@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use tinybase_api::{ApiOptions, RateLimits, ServeOptions, serve_tcp, serve_unix};
+use tinybase_api::{ApiOptions, RateLimits, ServeOptions, Tls, serve_tcp, serve_unix};
 use tinybase_catalog::{Catalog, CatalogOptions};
 use tinybase_core::{Core, CoreOptions, ExtensionAdmin};
 use tinybase_hooks::Hooks;
@@ -54,6 +54,7 @@ pub(crate) struct Server {
     extensions: Arc<Extensions>,
     supervisor: Supervisor,
     store: Store,
+    tls: Option<Arc<Tls>>,
     work: Work,
     _lock: Lock,
 }
@@ -101,6 +102,7 @@ impl Server {
     /// Starts everything. When it returns, HTTP answers, and extensions are being started.
     pub(crate) async fn start(options: ServerOptions) -> anyhow::Result<Self> {
         let ServerOptions { config, data, lock, safe_mode } = options;
+        let tls = tls(&config)?;
         let sockets = Sockets::bind(&config, &data).await?;
         let base = Base::build(&config, &data).await?;
         let extensions = Arc::new(extensions(&config, &data, &base, safe_mode).await?);
@@ -139,6 +141,12 @@ impl Server {
                 version: VERSION,
                 rate_limits: rate_limits.clone(),
                 trusted_proxies: config.server.trusted_proxies.clone(),
+                access_log: config.server.access_log,
+                allow_origins: if operator {
+                    Vec::new()
+                } else {
+                    config.cors.allow_origins.clone()
+                },
             };
             let extensions: Arc<dyn ExtensionAdmin> = Arc::clone(&extensions) as _;
             tinybase_api::router(core.clone(), extensions, options)
@@ -147,16 +155,34 @@ impl Server {
         let (stop, teller) = (work.http.stop.clone(), core.clone());
         work.http.tasks.spawn(async move { teller.run_live(stop).await });
         let address = sockets.address;
-        sockets.serve(&config, &mut work.http, [router(false), router(true)]);
+        sockets.serve(&config, &mut work.http, [router(false), router(true)], tls.clone());
+        if let Some(tls) = tls.clone() {
+            let stop = work.http.stop.clone();
+            work.http.tasks.spawn(async move { tls.watch(stop).await });
+        }
         extensions.start_all().await;
         work.ready.send_replace(true);
         announce(&data.address_file(), address)?;
-        Ok(Self { address, data, extensions, supervisor, store, work, _lock: lock })
+        Ok(Self { address, data, extensions, supervisor, store, tls, work, _lock: lock })
     }
 
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// `https` if it has a certificate.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Reads again what can change while running: the certificate.
+    pub(crate) fn reload(&self) {
+        if let Some(tls) = &self.tls {
+            tls.reload();
+        } else {
+            tracing::info!("there is no certificate to read again");
+        }
     }
 
     /// Resolves when a part of the server that should run for ever has ended.
@@ -249,13 +275,21 @@ fn send_mail(
             std::net::IpAddr::V6(ip) => format!("[{ip}]"),
             std::net::IpAddr::V4(ip) => ip.to_string(),
         };
-        format!("http://{host}:{}", address.port())
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{host}:{}", address.port())
     });
     let mailer = tinybase_core::mailer(config.mail.options(data.root(), &public_url))
         .context("failed to set up mail")?;
     let (stop, core) = (group.stop.clone(), core.clone());
     group.tasks.spawn(async move { core.send_mail(mailer, stop).await });
     Ok(())
+}
+
+/// The certificate that HTTPS is served with, if there is one.
+fn tls(config: &Config) -> anyhow::Result<Option<Arc<Tls>>> {
+    let Some(files) = &config.tls else { return Ok(None) };
+    let tls = Tls::load(&files.certificate, &files.key).context("[server.tls] can't be used")?;
+    Ok(Some(Arc::new(tls)))
 }
 
 /// This program, also after it was replaced on the disk.
@@ -320,16 +354,23 @@ impl Sockets {
         Ok(Self { address, tcp, admin })
     }
 
-    fn serve(self, config: &Config, http: &mut Group, [public, operator]: [Router; 2]) {
+    fn serve(
+        self,
+        config: &Config,
+        http: &mut Group,
+        [public, operator]: [Router; 2],
+        tls: Option<Arc<Tls>>,
+    ) {
         let options = ServeOptions {
             connections_max: config.limits.connections_max,
+            header_timeout: config.limits.header_timeout,
             stop_grace: config.limits.stop_grace,
             ..ServeOptions::default()
         };
         // The operator gets through when clients hold every connection that they may have.
         let few = ServeOptions { connections_max: 64, ..options };
         let stop = http.stop.clone();
-        http.tasks.spawn(serve_tcp(self.tcp, public, options, stop));
+        http.tasks.spawn(serve_tcp(self.tcp, public, options, tls, stop));
         let stop = http.stop.clone();
         http.tasks.spawn(serve_unix(self.admin, operator, few, stop));
     }

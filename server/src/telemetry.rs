@@ -7,25 +7,29 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
-use crate::config::LogFormat;
+use crate::config::{LogFormat, ServerConfig};
 
 /// Begins logging; `RUST_LOG` wins over the level.
-pub(crate) fn init(level: LogLevel, format: LogFormat) -> Result<(), TryInitError> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| filter(level));
+pub(crate) fn init(server: &ServerConfig) -> Result<(), TryInitError> {
+    let ServerConfig { log_level, access_log, .. } = server;
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| filter(*log_level, *access_log));
     let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
-    match format {
+    match server.log_format {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).finish().try_init(),
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
     }
 }
 
 /// Our own lines, and those of extensions, at the level; what libraries say only if it matters.
-fn filter(level: LogLevel) -> EnvFilter {
+fn filter(level: LogLevel, access_log: bool) -> EnvFilter {
     let (own, others) = match level {
         LogLevel::Debug => ("debug", "info"),
         LogLevel::Info => ("info", "warn"),
         LogLevel::Warning => ("warn", "warn"),
         LogLevel::Error => ("error", "error"),
     };
-    EnvFilter::new(format!("{others},tinybase={own},extension={own}"))
+    // Who wants the access log wants it at any level.
+    let access = if access_log && own != "debug" { ",tinybase::access=info" } else { "" };
+    EnvFilter::new(format!("{others},tinybase={own},extension={own}{access}"))
 }

@@ -2,11 +2,13 @@
 
 mod application_tokens;
 mod auth;
+mod bad_requests;
 mod batch;
 mod collections;
 mod functions;
 mod live;
 mod openapi;
+mod operations;
 mod portal;
 mod rate_limits;
 mod records;

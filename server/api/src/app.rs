@@ -20,6 +20,7 @@ use crate::{
 };
 
 /// How the API is served.
+#[expect(clippy::struct_excessive_bools, reason = "they are independent choices")]
 #[derive(Debug, Clone)]
 pub struct ApiOptions {
     /// Whether every request comes from the operator of this machine. True on the admin socket only.
@@ -34,6 +35,10 @@ pub struct ApiOptions {
     pub rate_limits: RateLimits,
     /// Whose word about a client's address is taken.
     pub trusted_proxies: TrustedProxies,
+    /// Whether each request is written into the log, instead of at debug only.
+    pub access_log: bool,
+    /// Origins whose pages may use the API: each by itself, or `*`.
+    pub allow_origins: Vec<String>,
 }
 
 /// What handlers share. Cloning is cheap.
@@ -64,7 +69,8 @@ pub fn router(core: Core, extensions: Arc<dyn ExtensionAdmin>, options: ApiOptio
     let api = openapi::finished(api);
     let names = QueryNames::of(&api);
     let document = Document::new(&api);
-    let app = App { core, extensions, options: Arc::new(options), document };
+    let options = Arc::new(options);
+    let app = App { core, extensions, options: Arc::clone(&options), document };
     let routes = routes
         .fallback(async || HttpProblem::new(Kind::NotFound, "There is nothing at this path"))
         .method_not_allowed_fallback(async || {
@@ -74,7 +80,7 @@ pub fn router(core: Core, extensions: Arc<dyn ExtensionAdmin>, options: ApiOptio
         .layer(limit)
         .layer(middleware::from_fn_with_state(app.clone(), rate_limit::limit))
         .with_state(app);
-    layers::around(routes)
+    layers::around(routes, &options)
 }
 
 /// Every route with its description. A route that is added otherwise would be missing in the

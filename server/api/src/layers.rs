@@ -1,4 +1,4 @@
-//! What every request passes: its id, the access log, panics as problems.
+//! What every request passes: its id, the access log, other origins, panics as problems.
 
 use std::any::Any;
 
@@ -7,11 +7,13 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
-use http::header;
+use http::{Method, StatusCode, header};
 use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use uuid::Uuid;
 
+use crate::app::ApiOptions;
+use crate::cors;
 use crate::problem::{HttpProblem, Kind, ProblemBody};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -20,12 +22,18 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_MAX: usize = 128;
 
 /// The routes with everything around them.
-pub(crate) fn around(routes: Router) -> Router {
-    routes.layer(CatchPanicLayer::custom(panicked)).layer(middleware::from_fn(account))
+pub(crate) fn around(routes: Router, options: &ApiOptions) -> Router {
+    let routes = routes.layer(CatchPanicLayer::custom(panicked));
+    let routes = match cors::layer(&options.allow_origins) {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    };
+    let is_logged = options.access_log;
+    routes.layer(middleware::from_fn(move |request, next| account(is_logged, request, next)))
 }
 
 /// Gives a request its id and writes it down.
-async fn account(request: Request, next: Next) -> Response {
+async fn account(is_logged: bool, request: Request, next: Next) -> Response {
     let id = request
         .headers()
         .get(REQUEST_ID)
@@ -39,19 +47,51 @@ async fn account(request: Request, next: Next) -> Response {
     if let Some(body) = response.extensions_mut().remove::<ProblemBody>() {
         response = with_id(response, body, &id);
     }
-    // At debug, since a line for each request is what a busy server spends most on.
-    tracing::debug!(
-        target: "tinybase::access",
-        request_id = id.to_str().unwrap_or_default(),
-        %method,
-        // The pattern, not the path: ids and names of data don't belong into the log.
-        route = route.as_deref().unwrap_or("none"),
-        status = response.status().as_u16(),
-        duration_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
-        "request"
-    );
-    response.headers_mut().insert(REQUEST_ID, id);
+    let line = Line { id: &id, method, route: route.as_deref(), status: response.status(), begun };
+    line.write(is_logged);
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if route.is_some_and(|route| route.starts_with("/api/auth/")) {
+        // Tokens are in there.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     response
+}
+
+/// One line for a request. The route's pattern, not the path: ids, names of data and tokens don't
+/// belong into the log.
+struct Line<'a> {
+    id: &'a HeaderValue,
+    method: Method,
+    route: Option<&'a str>,
+    status: StatusCode,
+    begun: Instant,
+}
+
+impl Line<'_> {
+    /// At debug unless it was asked for, since it is what a busy server spends most on.
+    fn write(&self, is_asked_for: bool) {
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "tinybase::access",
+                    request_id = self.id.to_str().unwrap_or_default(),
+                    method = %self.method,
+                    route = self.route.unwrap_or("none"),
+                    status = self.status.as_u16(),
+                    duration_us =
+                        u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+                    "request"
+                )
+            };
+        }
+        if is_asked_for {
+            line!(info);
+        } else {
+            line!(debug);
+        }
+    }
 }
 
 fn fresh_id() -> HeaderValue {

@@ -1,5 +1,6 @@
 //! The accept loop: HTTP/1.1 on TCP and on the admin socket, with every wait bounded.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -8,15 +9,17 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::client_address::Peer;
-
 use crate::impatient::Impatient;
+use crate::tls::Tls;
 
 /// Bounds of a listener.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +38,7 @@ impl Default for ServeOptions {
     fn default() -> Self {
         Self {
             connections_max: 10_000,
-            header_timeout: Duration::from_secs(30),
+            header_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_mins(1),
             stop_grace: Duration::from_secs(10),
         }
@@ -49,6 +52,7 @@ pub async fn serve_tcp(
     listener: TcpListener,
     router: Router,
     options: ServeOptions,
+    tls: Option<Arc<Tls>>,
     stop: CancellationToken,
 ) {
     let mut connections = Connections::new(router, options, stop);
@@ -57,7 +61,11 @@ pub async fn serve_tcp(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-        connections.serve(stream, Some(Peer(peer.ip())));
+        let peer = Some(Peer(peer.ip()));
+        match &tls {
+            None => connections.serve(async move { Some(stream) }, peer),
+            Some(tls) => connections.serve(handshake(tls.acceptor(), stream), peer),
+        }
     }
     connections.finish().await;
 }
@@ -71,9 +79,20 @@ pub async fn serve_unix(
 ) {
     let mut connections = Connections::new(router, options, stop);
     while let Some((stream, _)) = connections.next(|| listener.accept()).await {
-        connections.serve(stream, None);
+        connections.serve(async move { Some(stream) }, None);
     }
     connections.finish().await;
+}
+
+/// Agrees on keys with a client; none if they can't.
+async fn handshake(acceptor: TlsAcceptor, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+    match acceptor.accept(stream).await {
+        Ok(stream) => Some(stream),
+        Err(error) => {
+            tracing::debug!(%error, "a TLS handshake failed");
+            None
+        }
+    }
 }
 
 /// The connections of one listener.
@@ -81,13 +100,13 @@ struct Connections {
     router: Router,
     options: ServeOptions,
     stop: CancellationToken,
-    free: std::sync::Arc<Semaphore>,
+    free: Arc<Semaphore>,
     tasks: JoinSet<()>,
 }
 
 impl Connections {
     fn new(router: Router, options: ServeOptions, stop: CancellationToken) -> Self {
-        let free = std::sync::Arc::new(Semaphore::new(options.connections_max));
+        let free = Arc::new(Semaphore::new(options.connections_max));
         Self { router, options, stop, free, tasks: JoinSet::new() }
     }
 
@@ -119,11 +138,15 @@ impl Connections {
         }
     }
 
-    fn serve<S>(&mut self, stream: S, peer: Option<Peer>)
-    where
+    /// Serves what `opening` gives; it has as long as a request's header.
+    fn serve<S>(
+        &mut self,
+        opening: impl Future<Output = Option<S>> + Send + 'static,
+        peer: Option<Peer>,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Ok(permit) = std::sync::Arc::clone(&self.free).try_acquire_owned() else { return };
+        let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else { return };
         let service = self.router.clone().map_request(move |mut request: Request<Incoming>| {
             if let Some(peer) = peer {
                 request.extensions_mut().insert(peer);
@@ -133,8 +156,14 @@ impl Connections {
         let service = TowerToHyperService::new(service);
         let stop = self.stop.clone();
         let header_timeout = self.options.header_timeout;
-        let stream = Impatient::new(stream, self.options.write_timeout);
+        let write_timeout = self.options.write_timeout;
         self.tasks.spawn(async move {
+            let opened = tokio::select! {
+                opened = tokio::time::timeout(header_timeout, opening) => opened,
+                () = stop.cancelled() => return,
+            };
+            let Ok(Some(stream)) = opened else { return };
+            let stream = Impatient::new(stream, write_timeout);
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(header_timeout)

@@ -171,6 +171,15 @@ impl<'a> Section<'a> {
         Ok(tables.iter().map(section).collect())
     }
 
+    /// Where a key is in the file, by its line, and its value as it is written there.
+    pub fn written(&self, key: &str) -> Option<(Option<usize>, String)> {
+        let (name, item) = self.table.get_key_value(key)?;
+        let span = name.span().or(item.span());
+        let line = span.map(|span| line_of(self.file.document.raw(), span.start));
+        let value = item.span().and_then(|span| self.file.document.raw().get(span));
+        Some((line, value.unwrap_or_default().trim().to_owned()))
+    }
+
     /// All keys and values of a table whose keys are free, such as dependencies.
     pub fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Item)> {
         self.table.iter()

@@ -22,10 +22,10 @@ mod function_call;
 mod function_schema;
 mod hook_engine;
 mod host;
+mod json_schema;
 mod live;
 mod login;
 mod mail;
-mod json_schema;
 mod maintenance;
 mod password;
 mod password_change;
@@ -76,13 +76,13 @@ pub use function::{
 };
 pub use hook_engine::{Approved, CallFailure, HookEngine, HookRefusal};
 pub use host::{Host, ValueError};
+pub use json_schema::DataSchemas;
 pub use live::{LiveError, LiveEvent, LiveQuery, LiveStream, Viewer};
 pub use login::Login;
 pub use mail::{
     Delivery, Letter, MailError, MailOptions, MailSetupError, Mailer, PasswordResetLetter,
     SmtpOptions, SmtpSecurity, StationeryError, mailer,
 };
-pub use json_schema::DataSchemas;
 pub use problem::{Kind, Problem};
 pub use record::{LIMIT_MAX, RecordError, Records};
 pub use record_batch::{BATCH_MAX, BatchError, BatchOperation};

@@ -9,22 +9,18 @@ use crate::cli::ServeArgs;
 use crate::config::Config;
 use crate::data_folder::DataFolder;
 use crate::server::{Server, ServerOptions, stop_limit};
-use crate::signals::StopSignals;
-use crate::{telemetry, terminal};
+use crate::signals::{ReloadSignal, StopSignals};
+use crate::{notify, telemetry, terminal};
 
 /// What a shell reports for a process that was interrupted.
 const INTERRUPTED: u8 = 130;
 
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
-    let mut config = Config::load(&args.data.data)?;
-    if let Some(host) = args.host {
-        config.server.host = host;
+    let config = Config::explain(&args.data.data, &args.flags.list())?.config;
+    telemetry::init(&config.server).context("failed to set up logging")?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
     }
-    if let Some(port) = args.port {
-        config.server.port = port;
-    }
-    telemetry::init(config.server.log_level, config.server.log_format)
-        .context("failed to set up logging")?;
     let data = DataFolder::new(&args.data.data)?;
     let lock = data.lock()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -40,8 +36,16 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     code
 }
 
+/// Tells systemd, if it asked to be told.
+fn tell(state: &str) {
+    if let Err(error) = notify::send(state) {
+        tracing::warn!(%error, "systemd could not be told about {state}");
+    }
+}
+
 async fn until_stopped(options: ServerOptions) -> anyhow::Result<ExitCode> {
     let mut signals = StopSignals::listen().context("failed to listen for signals")?;
+    let mut reload = ReloadSignal::listen().context("failed to listen for signals")?;
     let limit = stop_limit(&options.config);
     let mut server = tokio::select! {
         server = Server::start(options) => server?,
@@ -50,22 +54,27 @@ async fn until_stopped(options: ServerOptions) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let address = server.address();
+    let (address, scheme) = (server.address(), server.scheme());
     terminal::say(&format!(
-        "TinyBase v{} on http://{address} (Ctrl-C stops it)",
+        "TinyBase v{} on {scheme}://{address} (Ctrl-C stops it)",
         env!("CARGO_PKG_VERSION")
     ))?;
-    tracing::info!(%address, "the server takes requests");
-    let failure = tokio::select! {
-        signal = signals.next() => {
-            tracing::info!(signal, "stopping; a second signal ends the server at once");
-            None
-        }
-        failure = server.failed() => {
-            tracing::error!(failure, "stopping");
-            Some(failure)
+    tracing::info!(%address, scheme, "the server takes requests");
+    tell("READY=1");
+    let failure = loop {
+        tokio::select! {
+            signal = signals.next() => {
+                tracing::info!(signal, "stopping; a second signal ends the server at once");
+                break None;
+            }
+            () = reload.next() => server.reload(),
+            failure = server.failed() => {
+                tracing::error!(failure, "stopping");
+                break Some(failure);
+            }
         }
     };
+    tell("STOPPING=1");
     tokio::select! {
         ended = tokio::time::timeout(limit, server.stop()) => {
             if ended.is_ok() {

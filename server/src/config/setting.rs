@@ -1,17 +1,19 @@
-//! One section of the configuration, each key read from the environment or else from the file.
+//! One section of the configuration: each key from a flag, else the environment, else the file, and
+//! written into the ledger.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use tinybase_catalog::checked::{Section, parse_duration};
 
-use super::ConfigError;
+use super::ledger::{Origin, Shape};
+use super::{ConfigError, FILE_NAME, Reading};
 
-/// One section, with the environment over it: `TINYBASE_<SECTION>_<KEY>`.
+/// One section, with flags and the environment over it.
 pub(super) struct Settings<'a> {
     name: &'static str,
     section: Option<Section<'a>>,
-    environment: &'a dyn Fn(&str) -> Option<String>,
+    reading: &'a Reading<'a>,
 }
 
 /// A section whose next key has a second, shorter variable.
@@ -27,39 +29,28 @@ impl Also<'_, '_> {
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, ConfigError> {
-        let Self { settings, variable } = self;
-        let own = settings.parsed(key, &parse)?;
-        if settings.variable(key).is_some() {
-            return Ok(own);
-        }
-        match (settings.environment)(variable) {
-            Some(text) => {
-                parse(&text).map(Some).map_err(|message| wrong_variable(variable, message))
-            }
-            None => Ok(own),
-        }
+        self.settings.text(key, Some(self.variable), &parse)
     }
-}
 
-impl Also<'_, '_> {
-    /// As [`Settings::is_variable`].
-    pub(super) fn is_variable(&self, key: &str) -> bool {
-        self.settings.is_variable(key) || (self.settings.environment)(self.variable).is_some()
+    /// As [`Settings::is_over_file`].
+    pub(super) fn is_over_file(&self, key: &str) -> bool {
+        let Settings { name, reading, .. } = self.settings;
+        reading.sources.given(name, key, Some(self.variable)).is_some()
     }
 }
 
 impl<'a> Settings<'a> {
-    /// Whether a key is set in the environment.
-    pub(super) fn is_variable(&self, key: &str) -> bool {
-        self.variable(key).is_some()
-    }
-
     pub(super) fn new(
         name: &'static str,
         section: Option<Section<'a>>,
-        environment: &'a dyn Fn(&str) -> Option<String>,
+        reading: &'a Reading<'a>,
     ) -> Self {
-        Self { name, section, environment }
+        Self { name, section, reading }
+    }
+
+    /// Whether a key is set by a flag or in the environment.
+    pub(super) fn is_over_file(&self, key: &str) -> bool {
+        self.reading.sources.given(self.name, key, None).is_some()
     }
 
     pub(super) fn section(&self) -> Option<&Section<'a>> {
@@ -77,14 +68,7 @@ impl<'a> Settings<'a> {
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, ConfigError> {
-        let in_file = match &self.section {
-            Some(section) => section
-                .string(key)?
-                .map(|text| parse(&text).map_err(|message| section.wrong(key, &message)))
-                .transpose()?,
-            None => None,
-        };
-        Ok(self.over(key, &parse)?.or(in_file))
+        self.text(key, None, &parse)
     }
 
     /// A whole number within bounds.
@@ -97,7 +81,7 @@ impl<'a> Settings<'a> {
             Some(section) => section.integer(key, bounds.clone())?,
             None => None,
         };
-        let variable = self.over(key, &|text| {
+        let over = self.over(key, None, Shape::Bare, &|text| {
             let number =
                 text.parse().map_err(|_| format!("must be a whole number, not {text:?}"))?;
             if bounds.contains(&number) {
@@ -105,7 +89,7 @@ impl<'a> Settings<'a> {
             }
             Err(format!("must be between {} and {}, not {number}", bounds.start(), bounds.end()))
         })?;
-        Ok(variable.or(in_file).and_then(|number| T::try_from(number).ok()))
+        Ok(over.or(in_file).and_then(|number| T::try_from(number).ok()))
     }
 
     /// A duration within bounds.
@@ -118,12 +102,12 @@ impl<'a> Settings<'a> {
             Some(section) => section.duration(key, bounds.clone())?,
             None => None,
         };
-        let variable = self.over(key, &|text| match parse_duration(text) {
+        let over = self.over(key, None, Shape::Text, &|text| match parse_duration(text) {
             Some(duration) if bounds.contains(&duration) => Ok(duration),
             Some(_) => Err(format!("must be between {:?} and {:?}", bounds.start(), bounds.end())),
             None => Err(format!(r#"must be a duration such as "30s", not {text:?}"#)),
         })?;
-        Ok(variable.or(in_file))
+        Ok(over.or(in_file))
     }
 
     /// A yes or no.
@@ -132,54 +116,84 @@ impl<'a> Settings<'a> {
             Some(section) => section.boolean(key)?,
             None => None,
         };
-        let variable = self.over(key, &|text| match text.to_ascii_lowercase().as_str() {
-            "true" | "1" | "yes" | "on" => Ok(true),
-            "false" | "0" | "no" | "off" => Ok(false),
-            _ => Err(format!("must be true or false, not {text:?}")),
-        })?;
-        Ok(variable.or(in_file))
+        let over =
+            self.over(key, None, Shape::Bare, &|text| match text.to_ascii_lowercase().as_str() {
+                "true" | "1" | "yes" | "on" => Ok(true),
+                "false" | "0" | "no" | "off" => Ok(false),
+                _ => Err(format!("must be true or false, not {text:?}")),
+            })?;
+        Ok(over.or(in_file))
     }
 
-    /// A list of words; in the environment with commas.
+    /// A list of words; in the environment and in flags with commas.
     pub(super) fn words(&self, key: &'static str) -> Result<Option<Vec<String>>, ConfigError> {
         let in_file = match &self.section {
             Some(section) => section.strings(key)?,
             None => None,
         };
-        let variable = self.over(key, &|text| {
+        let over = self.over(key, None, Shape::List, &|text| {
             let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
             Ok(words.map(str::to_owned).collect())
         })?;
-        Ok(variable.or(in_file))
+        Ok(over.or(in_file))
+    }
+
+    /// Says what a key's default is where that depends on the machine.
+    pub(super) fn default_is(&self, key: &'static str, value: &str) {
+        if self.reading.ledger.is_default(self.name, key) {
+            self.reading.ledger.note(self.name, key, value, Origin::Default);
+        }
     }
 
     /// A complaint about a key, wherever it was set.
     pub(super) fn wrong(&self, key: &str, message: &str) -> ConfigError {
-        match (&self.section, self.variable(key)) {
-            (Some(section), None) => section.wrong(key, message).into(),
-            (_, _) => wrong_variable(&self.variable_name(key), message.to_owned()),
+        match (self.reading.sources.given(self.name, key, None), &self.section) {
+            (Some(given), _) => given.wrong(message.to_owned()),
+            (None, Some(section)) => section.wrong(key, message).into(),
+            (None, None) => ConfigError::Default {
+                key: format!("{}.{key}", self.name),
+                message: message.to_owned(),
+            },
         }
     }
 
-    fn variable_name(&self, key: &str) -> String {
-        format!("TINYBASE_{}_{}", self.name, key).to_ascii_uppercase()
-    }
-
-    fn variable(&self, key: &str) -> Option<String> {
-        (self.environment)(&self.variable_name(key))
-    }
-
-    fn over<T>(
+    fn text<T>(
         &self,
-        key: &str,
+        key: &'static str,
+        also: Option<&str>,
         parse: &dyn Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, ConfigError> {
-        let Some(text) = self.variable(key) else { return Ok(None) };
-        let parsed = parse(&text);
-        parsed.map(Some).map_err(|message| wrong_variable(&self.variable_name(key), message))
+        let in_file = match &self.section {
+            Some(section) => section
+                .string(key)?
+                .map(|text| parse(&text).map_err(|message| section.wrong(key, &message)))
+                .transpose()?,
+            None => None,
+        };
+        Ok(self.over(key, also, Shape::Text, parse)?.or(in_file))
     }
-}
 
-fn wrong_variable(name: &str, message: String) -> ConfigError {
-    ConfigError::Variable { name: name.to_owned(), message }
+    /// What goes over the file; writes down what holds in the end.
+    fn over<T>(
+        &self,
+        key: &'static str,
+        also: Option<&str>,
+        shape: Shape,
+        parse: &dyn Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Reading { sources, ledger, defaults } = self.reading;
+        if let Some(given) = sources.given(self.name, key, also) {
+            let parsed = parse(&given.text).map_err(|message| given.wrong(message))?;
+            ledger.note(self.name, key, &shape.write(&given.text), given.origin);
+            return Ok(Some(parsed));
+        }
+        if let Some((line, value)) = self.section.as_ref().and_then(|section| section.written(key))
+        {
+            ledger.note(self.name, key, &value, Origin::File { name: FILE_NAME, line });
+        } else {
+            let value = defaults.get(&(self.name, key)).copied().unwrap_or_default();
+            ledger.note(self.name, key, value, Origin::Default);
+        }
+        Ok(None)
+    }
 }

@@ -5,13 +5,26 @@ use std::time::Duration;
 
 use tinybase_model::LogLevel;
 
-use super::{Config, ConfigError, INITIAL, LogFormat};
+use super::{Config, ConfigError, Explained, Flag, INITIAL, LogFormat, Sources};
 
 fn read(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Ok(explain(text, environment, &[])?.config)
+}
+
+fn explain(
+    text: &str,
+    environment: &[(&str, &str)],
+    flags: &[Flag],
+) -> Result<Explained, ConfigError> {
     let variable = |name: &str| {
         environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
     };
-    Config::read(text, Path::new("/data"), &variable)
+    let names = environment.iter().map(|(key, _)| (*key).to_owned()).collect();
+    Config::read(text, Path::new("/data"), Sources::new(flags, &variable, names))
+}
+
+fn flag(path: &str, text: &str) -> Flag {
+    Flag { path: path.to_owned(), text: text.to_owned(), typed: format!("--set {path}") }
 }
 
 fn refusal(text: &str, environment: &[(&str, &str)]) -> String {
@@ -131,4 +144,83 @@ fn a_bad_value_says_where_it_came_from() {
         refusal("[extensions]\nretry_min = \"1h\"", &[]),
         "tinybase.toml, line 2: retry_min is longer than retry_max"
     );
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_each_value_says_where_it_came_from() {
+    let text = "[server]\nhost = \"0.0.0.0\"\nport = 9000\nlog_level = \"debug\"\n";
+    let environment = [("TINYBASE_SERVER_PORT", "9001"), ("TINYBASE_LOG_LEVEL", "error")];
+    let flags = [flag("server.port", "9002"), flag("cors.allow_origins", "https://a.example")];
+    let Explained { config, entries } = explain(text, &environment, &flags).expect("valid");
+    assert_eq!((config.server.port, config.server.log_level), (9002, LogLevel::Error));
+    assert_eq!(config.cors.allow_origins, ["https://a.example"]);
+    let shown = |section: &str, key: &str| {
+        let entry = entries.iter().find(|entry| entry.section == section && entry.key == key);
+        entry.map(|entry| (entry.value.clone(), entry.origin.to_string()))
+    };
+    let expected = |value: &str, origin: &str| Some((value.to_owned(), origin.to_owned()));
+    assert_eq!(shown("server", "host"), expected("\"0.0.0.0\"", "tinybase.toml:2"));
+    assert_eq!(shown("server", "port"), expected("9002", "flag --set server.port"));
+    assert_eq!(
+        shown("server", "log_level"),
+        expected("\"error\"", "environment TINYBASE_LOG_LEVEL")
+    );
+    assert_eq!(shown("server", "log_format"), expected("\"text\"", "default"));
+    assert_eq!(
+        shown("cors", "allow_origins"),
+        expected("[\"https://a.example\"]", "flag --set cors.allow_origins")
+    );
+}
+
+#[test]
+fn an_unknown_variable_is_warned_about_with_the_nearest_known_one() {
+    let environment = [
+        ("TINYBASE_SERVER_PROT", "1"),
+        ("TINYBASE_ADMIN_EMAIL", "me@example.com"),
+        ("TINYBASE_TEST_DATABASE", "postgres"),
+        ("PATH", "/bin"),
+    ];
+    let warnings = read("", &environment).expect("valid").warnings;
+    assert_eq!(
+        warnings,
+        [
+            "the environment variable TINYBASE_SERVER_PROT is unknown and means nothing; did you mean \
+          TINYBASE_SERVER_PORT?"
+        ]
+    );
+}
+
+#[test]
+fn a_wrong_flag_names_itself() {
+    let wrong = |path: &str, text: &str| {
+        explain("", &[], &[flag(path, text)]).expect_err("refused").to_string()
+    };
+    assert_eq!(
+        wrong("server.prot", "1"),
+        "the flag --set server.prot names an unknown key; did you mean \"server.port\"?"
+    );
+    assert_eq!(
+        wrong("server.port", "http"),
+        "the flag --set server.port must be a whole number, not \"http\""
+    );
+}
+
+#[test]
+fn an_origin_has_to_be_one_and_tls_takes_two_files() {
+    for good in ["https://app.example.com", "http://localhost:5173", "*"] {
+        let config = read("", &[("TINYBASE_CORS_ALLOW_ORIGINS", good)]).expect("valid");
+        assert_eq!(config.cors.allow_origins, [good]);
+    }
+    for bad in ["app.example.com", "https://app.example.com/", "https://", "*, https://a.example"] {
+        let words = refusal("", &[("TINYBASE_CORS_ALLOW_ORIGINS", bad)]);
+        assert!(words.contains("TINYBASE_CORS_ALLOW_ORIGINS"), "{words}");
+    }
+    let half = refusal("[server.tls]\ncertificate = \"c.pem\"", &[]);
+    assert_eq!(half, "tinybase.toml, line 2: certificate is set without key; set both or neither");
+    let tls = read("[server.tls]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"", &[])
+        .expect("valid")
+        .tls
+        .expect("on");
+    assert_eq!(tls.certificate, Path::new("/data/c.pem"));
+    assert_eq!(tls.key, Path::new("/k.pem"));
 }
