@@ -30,7 +30,7 @@ def rows(registry: Registry) -> list[tuple[str, str, dict[str, Any]]]:
             {"method": "interval", "unit": "seconds", "value": 300},
         ),
         (
-            {"at": datetime(2097, 1, 31, 18)},  # noqa: DTZ001 - the zone is the schedule's
+            {"at": datetime(2097, 1, 31, 18)},
             {"method": "once", "date": "2097-01-31", "time": "18:00:00"},
         ),
     ],
@@ -66,7 +66,7 @@ def test_a_schedule_on_what_is_no_function_is_refused(registry: Registry) -> Non
     @schedule(cron="@daily")
     def lonely(ctx: Context, payload: dict[str, Any]) -> None: ...
 
-    with pytest.raises(RegistrationError, match="lonely.*@register"):
+    with pytest.raises(RegistrationError, match=r"lonely.*@register"):
         rows(registry)
 
 

@@ -112,7 +112,7 @@ def schedule(
     at: datetime | None = None,
     timezone: str | None = None,
     name: str | None = None,
-    input: dict[str, Any] | None = None,  # noqa: A002 - the word that the server has for it
+    input: dict[str, Any] | None = None,
     missed: str = "run_once",
     overlap: str = "skip",
     timeout: timedelta | None = None,
@@ -163,8 +163,10 @@ def _timing(
     cron: str | None, every: timedelta | None, at: datetime | None, timezone: str | None
 ) -> dict[str, Any]:
     """When, in the shape that the server reads."""
-    if [cron, every, at].count(None) != 2:  # noqa: PLR2004 - of three, all but one
-        raise TypeError('@schedule needs one of cron="0 2 * * *", every=timedelta(…), at=datetime(…)')
+    if [cron, every, at].count(None) != 2:
+        raise TypeError(
+            '@schedule needs one of cron="0 2 * * *", every=timedelta(…), at=datetime(…)'
+        )
     timing: dict[str, Any] = {}
     if cron is not None:
         timing = {"method": "cron", "cron": cron}
