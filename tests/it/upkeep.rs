@@ -3,7 +3,8 @@
 use std::process::Output;
 
 use anyhow::{Context as _, Result, ensure};
-use futures_util::future::try_join_all;
+use futures_util::stream::iter;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tinybase_tests::{Api, PostgresDatabase, TestServer};
@@ -20,17 +21,17 @@ async fn fill(api: &Api, count: usize) -> Result<Vec<String>> {
         let body = json!({"data": {"s": format!("it's \"{n}\" ä 🦀 \n")}});
         api.post(RECORDS, &body).await
     });
-    let created = try_join_all(writes).await?;
+    let created: Vec<_> = iter(writes).buffered(32).try_collect().await?;
     created.iter().map(|record| Ok(record["id"].as_str().context("an id")?.to_owned())).collect()
 }
 
 async fn read(api: &Api, ids: &[String]) -> Result<Vec<Value>> {
-    try_join_all(ids.iter().map(|id| async move {
+    let records = ids.iter().map(|id| async move {
         let mut record = api.get(&format!("{RECORDS}/{id}")).await?;
         record.as_object_mut().context("a record")?.remove("collection_id");
         Ok(record)
-    }))
-    .await
+    });
+    iter(records).buffered(8).try_collect().await
 }
 
 async fn done(server: &TestServer, args: &[&str]) -> Result<String> {

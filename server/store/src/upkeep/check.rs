@@ -13,7 +13,7 @@ use crate::sql::{Connection, Sql, query};
 
 /// Pages, rows and indexes that don't fit each other.
 pub(crate) const INTEGRITY: Sql = Sql::each(
-    "select \"integrity_check\" from pragma_integrity_check(100)",
+    "select \"integrity_check\" from pragma_integrity_check",
     "
     select 'records.' || id || ' has data that is no object' from records
     where jsonb_typeof(data) <> 'object' limit 100",

@@ -24,16 +24,18 @@ pub(crate) const OBJECTS: Sql = Sql::each(
       and c.relname <> '_sqlx_migrations'
     union all
     select 'index ' || tablename || '.' || indexname,
-           replace(indexdef, quote_ident(schemaname) || '.', '')
+           replace(replace(indexdef, quote_ident(schemaname) || '.', ''), 'pg_temp.', '')
     from pg_indexes where schemaname = current_schema() and tablename <> '_sqlx_migrations'
     union all
     select 'constraint ' || c.relname || '.' || k.conname,
-           replace(pg_get_constraintdef(k.oid), quote_ident(current_schema()) || '.', '')
+           replace(replace(pg_get_constraintdef(k.oid), quote_ident(current_schema()) || '.', ''),
+                   'pg_temp.', '')
     from pg_constraint k join pg_class c on c.oid = k.conrelid
     where c.relnamespace = current_schema()::regnamespace and c.relname <> '_sqlx_migrations'
     union all
     select 'trigger ' || c.relname || '.' || t.tgname,
-           replace(pg_get_triggerdef(t.oid), quote_ident(current_schema()) || '.', '')
+           replace(replace(pg_get_triggerdef(t.oid), quote_ident(current_schema()) || '.', ''),
+                   'pg_temp.', '')
     from pg_trigger t join pg_class c on c.oid = t.tgrelid
     where c.relnamespace = current_schema()::regnamespace and not t.tgisinternal",
 );
