@@ -143,13 +143,6 @@ impl Store {
         }
     }
 
-    /// A random id that this database got when it was made.
-    pub async fn instance_id(&self) -> Result<String, StoreError> {
-        let row = query(INSTANCE_ID).fetch_one(self.reader()).await;
-        row.and_then(|row| row.text(0).map(str::to_owned))
-            .map_err(StoreError::read("the instance's id"))
-    }
-
     /// A text that is another one after a restore: cursors that were given out before it are void.
     pub async fn epoch(&self) -> Result<String, StoreError> {
         let row = query(EPOCH).fetch_one(self.reader()).await;

@@ -158,16 +158,16 @@ impl Core {
     /// Where a stream begins, and whether what came before is lost.
     async fn begin(&self, after: Option<&str>) -> Result<(Place, bool), LiveError> {
         let store = &self.inner.store;
-        let instance = store.instance_id().await?;
+        let epoch = store.epoch().await?;
         let head = store.events_head().await?;
         let Some(after) = after else {
-            return Ok((Place { instance, position: head, at: now() }, false));
+            return Ok((Place { epoch, position: head, at: now() }, false));
         };
         if let Some(place) = Place::read(after) {
             let retention = self.inner.options.event_retention;
             let kept_from = now() - retention + (retention / 10).min(Duration::from_mins(1));
             let first = store.events_first().await?;
-            let is_kept = place.instance == instance
+            let is_kept = place.epoch == epoch
                 && place.position <= head
                 && (place.position == head
                     || (place.at >= kept_from && first.0 <= place.position.0 + 1));
@@ -175,7 +175,7 @@ impl Core {
                 return Ok((place, false));
             }
         }
-        Ok((Place { instance, position: head, at: now() }, true))
+        Ok((Place { epoch, position: head, at: now() }, true))
     }
 }
 

@@ -55,7 +55,7 @@ pub async fn snapshot(
 pub async fn begin_epoch(url: &DatabaseUrl) -> Result<(), UpkeepError> {
     let mut connection = existing(url).await?;
     query(BEGIN_EPOCH)
-        .bind(Uuid::now_v7().to_string())
+        .bind(Uuid::now_v7().simple().to_string())
         .execute(&mut connection)
         .await
         .map_err(StoreError::write("the epoch"))?;
