@@ -10,6 +10,7 @@ pub mod create;
 pub mod host;
 pub mod inside;
 pub mod ipc;
+pub mod load;
 pub mod measure;
 pub mod process;
 pub mod python;

@@ -26,6 +26,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Served {
     folder: PathBuf,
+    environment: Vec<(String, String)>,
     process: Process,
     address: String,
     token: String,
@@ -46,16 +47,25 @@ impl Served {
     /// # Errors
     /// If it doesn't get as far as answering.
     pub async fn start(folder: &Path) -> Result<Self> {
-        std::fs::create_dir_all(folder)?;
-        command(folder, &["init", "--admin-email", EMAIL, "--admin-password", PASSWORD])?;
-        let log = std::fs::File::create(folder.join("server.log"))?;
-        let mut serve = Command::new(tinybase()?);
+        Self::start_with(folder, &[]).await
+    }
+
+    /// The same with variables in its environment.
+    ///
+    /// # Errors
+    /// If it doesn't get as far as answering.
+    pub async fn start_with(folder: &Path, environment: &[(&str, &str)]) -> Result<Self> {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let environment: Vec<_> = environment.iter().map(owned).collect();
+        initialize(folder, &environment)?;
+        let mut serve = serve(folder, "127.0.0.1:0")?;
         // All clients have one address here.
         serve.env("TINYBASE_RATE_LIMIT_ENABLED", "false");
-        serve.current_dir(folder).args(["serve", "--host", "127.0.0.1", "--port", "0"]);
-        let process = Process::start(serve.stdout(log.try_clone()?).stderr(log))?;
+        serve.envs(environment.iter().cloned());
+        let process = Process::start(&mut serve)?;
         let address = address(&folder.join("run/http.address")).await?;
-        let nobody = Self { folder: folder.to_owned(), process, address, token: String::new() };
+        let folder = folder.to_owned();
+        let nobody = Self { folder, environment, process, address, token: String::new() };
         let who = json!({ "email": EMAIL, "password": PASSWORD });
         let answer = nobody.connect().await?.post("/api/auth/login", &who).await?;
         let token = answer["access_token"].as_str().context("no access token")?.to_owned();
@@ -68,7 +78,13 @@ impl Served {
     /// If it is refused.
     pub fn install(&self, extension: &Path) -> Result<()> {
         let extension = extension.to_str().context("a path isn't valid UTF-8")?;
-        command(&self.folder, &["extensions", "install", "--yes", extension])
+        let arguments = ["extensions", "install", "--yes", extension];
+        command(&self.folder, &self.environment, &arguments)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Its process.
@@ -131,9 +147,33 @@ fn tinybase() -> Result<PathBuf> {
     Ok(path)
 }
 
-fn command(folder: &Path, arguments: &[&str]) -> Result<()> {
+/// Sets up a data folder.
+///
+/// # Errors
+/// If that fails.
+pub fn initialize(folder: &Path, environment: &[(String, String)]) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let arguments = ["init", "--admin-email", EMAIL, "--admin-password", PASSWORD];
+    command(folder, environment, &arguments)
+}
+
+/// The command that serves a data folder at an address; what it prints goes into `server.log`.
+///
+/// # Errors
+/// If the binary isn't there.
+pub fn serve(folder: &Path, address: &str) -> Result<Command> {
+    let log = std::fs::File::create(folder.join("server.log"))?;
+    let (host, port) = address.rsplit_once(':').context("an address has a port")?;
+    let mut serve = Command::new(tinybase()?);
+    serve.current_dir(folder).args(["serve", "--host", host, "--port", port]);
+    serve.stdout(log.try_clone()?).stderr(log);
+    Ok(serve)
+}
+
+fn command(folder: &Path, environment: &[(String, String)], arguments: &[&str]) -> Result<()> {
     let mut command = Command::new(tinybase()?);
-    let output = command.current_dir(folder).args(arguments).stdin(Stdio::null()).output()?;
+    command.current_dir(folder).args(arguments).envs(environment.iter().cloned());
+    let output = command.stdin(Stdio::null()).output()?;
     let words = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "tinybase {arguments:?}: {words}");
     Ok(())
