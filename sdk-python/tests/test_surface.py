@@ -21,6 +21,7 @@ PUBLIC = {
         *("RegistrationError", "Reject", "Retryable", "TinyBaseError", "ValidationError"),
     ],
     "tinybase.functions": ["Context", "current_context", "register", "schedule"],
+    "tinybase.settings": ["settings"],
     "tinybase.testing": [
         *("Call", "Clock", "FakeServer", "Faulted", "Harness", "LogLine", "Rejected"),
     ],

@@ -253,6 +253,13 @@ pub(crate) enum ExtensionsCommand {
     Enable(One),
     /// Stop an extension, and take its hooks and functions away.
     Disable(One),
+    /// Look whether there is another version where an extension came from.
+    CheckUpdates {
+        /// The extension's name; all of them without one.
+        name: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Stop an extension and start it again.
     Restart(One),
     /// Stop an extension and remove it.

@@ -1,6 +1,7 @@
 //! Flags, the environment and `tinybase.toml`: flag over environment over file over default, each
 //! value checked, each mistake with its place.
 
+mod files;
 mod ledger;
 mod mail;
 mod rate_limit;
@@ -19,7 +20,7 @@ use tinybase_catalog::checked::{Mistake, Section, TomlFile, nearest};
 use tinybase_core::{CoreOptions, TokenLifetimes};
 use tinybase_hooks::HooksOptions;
 use tinybase_model::LogLevel;
-use tinybase_store::{DatabaseUrl, StoreOptions};
+use tinybase_store::{DatabaseUrl, Noting, StoreOptions};
 
 use ledger::Ledger;
 use setting::Settings;
@@ -60,6 +61,8 @@ pub(crate) struct DatabaseConfig {
     pub(crate) migrate: bool,
     /// How many connections read.
     pub(crate) readers: u32,
+    /// Which activities are noted.
+    pub(crate) noting: Noting,
 }
 
 impl DatabaseConfig {
@@ -68,6 +71,7 @@ impl DatabaseConfig {
         StoreOptions {
             readers: self.readers,
             migrate: self.migrate,
+            noting: self.noting,
             ..StoreOptions::new(self.url.clone())
         }
     }
@@ -217,15 +221,23 @@ impl Config {
         let limits = section("limits")?;
         let email = section("email")?;
         let rate_limit = section("rate_limit")?;
+        let files = section("files")?;
+        let activity = section("activity")?;
         root.finish()?;
         let tls = server_tls(&server, &reading)?;
         let mut config = Self {
             server: server_config(&server, &log)?,
             tls: tls_config(&tls, data)?,
             cors: cors_config(&cors)?,
-            database: database_config(&database, data)?,
+            database: DatabaseConfig {
+                noting: noting(&activity)?,
+                ..database_config(&database, data)?
+            },
             extensions: extensions_config(&extensions)?,
-            core: core_options(&auth, &limits)?,
+            core: CoreOptions {
+                files: files::file_options(&files, data)?,
+                ..core_options(&auth, &limits)?
+            },
             limits: limits_config(&limits)?,
             mail: MailConfig::read(&email, data)?,
             rate_limit: rate_limit::read(&rate_limit)?,
@@ -242,6 +254,8 @@ impl Config {
             &limits,
             &email,
             &rate_limit,
+            &files,
+            &activity,
         ];
         for settings in all {
             settings.section().map_or(Ok(()), Section::finish)?;
@@ -396,6 +410,14 @@ fn database_config(database: &Settings<'_>, data: &Path) -> Result<DatabaseConfi
         url: url.within(data),
         migrate: database.truth("migrate")?.unwrap_or(true),
         readers: database.number("readers", 1..=256)?.unwrap_or(4),
+        noting: Noting::Everything,
+    })
+}
+
+fn noting(activity: &Settings<'_>) -> Result<Noting, ConfigError> {
+    Ok(match activity.truth("records")? {
+        Some(false) => Noting::NoRecords,
+        Some(true) | None => Noting::Everything,
     })
 }
 

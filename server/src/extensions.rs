@@ -4,6 +4,7 @@
 mod admin;
 mod install;
 mod settle;
+pub(crate) mod update;
 pub(crate) mod view;
 
 use std::collections::BTreeMap;

@@ -67,6 +67,7 @@ impl Host {
             origin: Some(caller.extension.clone()),
             depth: caller.depth,
             traceparent: caller.traceparent.clone(),
+            address: None,
         };
         let extension = caller.extension.clone();
         Ok(Call { core, extension, permissions: Arc::clone(permissions), cause })

@@ -107,6 +107,7 @@ impl Server {
         let base = Base::build(&config, &data).await?;
         let extensions = Arc::new(extensions(&config, &data, &base, safe_mode).await?);
         base.core.refresh_settings().await.context("failed to read the settings")?;
+        base.core.prepare_files().await.context("failed to prepare the folder of files")?;
         base.host.connect(base.core.clone(), base.supervisor.clone());
 
         let Base { store, wire, supervisor, hooks, core, .. } = base;
@@ -137,6 +138,7 @@ impl Server {
             let options = ApiOptions {
                 operator,
                 body_bytes_max: config.limits.request_bytes_max,
+                upload_bytes_max: config.core.files.upload_bytes_max,
                 ready: is_ready.clone(),
                 version: VERSION,
                 rate_limits: rate_limits.clone(),

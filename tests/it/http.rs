@@ -1,12 +1,16 @@
 //! The API as its consumers see it. Every test here holds on `SQLite` and on `PostgreSQL`.
 
+mod activity;
 mod application_tokens;
 mod auth;
 mod bad_requests;
 mod batch;
 mod collections;
+mod extensions_admin;
+mod files;
 mod functions;
 mod live;
+mod metrics;
 mod openapi;
 mod operations;
 mod portal;

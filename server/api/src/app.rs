@@ -15,8 +15,9 @@ use crate::problem::{HttpProblem, Kind};
 use crate::query_names::{self, QueryNames};
 use crate::rate_limit::{self, RateLimits};
 use crate::{
-    application_tokens, auth, batch, calls, collections, extensions, functions, instance, live,
-    passwords, portal, records, schedules, settings, system, users,
+    activity, application_tokens, auth, batch, calls, collections, extension_settings, extensions,
+    files, functions, instance, live, metrics, passwords, portal, records, schedules, settings,
+    system, users,
 };
 
 /// How the API is served.
@@ -27,6 +28,8 @@ pub struct ApiOptions {
     pub operator: bool,
     /// The largest body of a request, in bytes.
     pub body_bytes_max: usize,
+    /// The largest file, in bytes.
+    pub upload_bytes_max: u64,
     /// Says whether the server takes requests: the readiness check.
     pub ready: tokio::sync::watch::Receiver<bool>,
     /// The server's version.
@@ -65,7 +68,7 @@ impl FromRef<App> for Arc<dyn ExtensionAdmin> {
 /// The whole API.
 pub fn router(core: Core, extensions: Arc<dyn ExtensionAdmin>, options: ApiOptions) -> Router {
     let limit = DefaultBodyLimit::max(options.body_bytes_max);
-    let (routes, api) = routes(options.version).split_for_parts();
+    let (routes, api) = routes(&options).split_for_parts();
     let api = openapi::finished(api);
     let names = QueryNames::of(&api);
     let document = Document::new(&api);
@@ -85,8 +88,8 @@ pub fn router(core: Core, extensions: Arc<dyn ExtensionAdmin>, options: ApiOptio
 
 /// Every route with its description. A route that is added otherwise would be missing in the
 /// document, so Clippy refuses it.
-fn routes(version: &str) -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(openapi::base(version))
+fn routes(options: &ApiOptions) -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::base(options.version))
         .merge(system::routes())
         .merge(openapi::routes())
         .merge(auth::routes())
@@ -103,5 +106,9 @@ fn routes(version: &str) -> OpenApiRouter<App> {
         .merge(calls::routes())
         .merge(schedules::routes())
         .merge(extensions::routes())
+        .merge(extension_settings::routes())
         .merge(settings::routes())
+        .merge(activity::routes())
+        .merge(metrics::routes())
+        .merge(files::routes(options.upload_bytes_max))
 }

@@ -132,6 +132,7 @@ async fn create(
     let new = NewApplication { name, description, expires_days, scopes };
     let created = core.application_tokens().create(&caller.identity, new).await?;
     let CreatedApplication { token, secret } = created;
+    caller.note(&core, "application_token.create", "application_token", token.id);
     let body = ApplicationTokenCreated { token: token.into(), token_value: secret };
     Ok((StatusCode::CREATED, Json(body)))
 }
@@ -172,7 +173,9 @@ async fn update(
 ) -> Result<Json<ApplicationTokenInfo>, HttpProblem> {
     let ApplicationTokenUpdate { name, description, scopes, is_active } = update;
     let change = ApplicationChange { name, description, scopes, is_active };
-    Ok(Json(core.application_tokens().change(&caller.identity, id, change).await?.into()))
+    let token = core.application_tokens().change(&caller.identity, id, change).await?;
+    caller.note(&core, "application_token.update", "application_token", id);
+    Ok(Json(token.into()))
 }
 
 /// Deletes an application token, which is refused from then on.
@@ -188,5 +191,6 @@ async fn delete(
     Segments(id): Segments<ApplicationTokenId>,
 ) -> Result<StatusCode, HttpProblem> {
     core.application_tokens().delete(&caller.identity, id).await?;
+    caller.note(&core, "application_token.delete", "application_token", id);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -168,6 +168,7 @@ async fn logout(
         }
         Some(_) | None => core.users().logout(&caller.identity).await?,
     };
+    caller.note_self(&core, "user.logout");
     Ok(logged_out(revoked))
 }
 
@@ -181,7 +182,9 @@ async fn logout_all(
     State(core): State<Core>,
     caller: Caller,
 ) -> Result<Json<Message>, HttpProblem> {
-    Ok(logged_out(core.users().logout(&caller.identity).await?))
+    let revoked = core.users().logout(&caller.identity).await?;
+    caller.note_self(&core, "user.logout");
+    Ok(logged_out(revoked))
 }
 
 fn logged_out(revoked: u64) -> Json<Message> {

@@ -1,11 +1,16 @@
 //! Who sends a request.
 
+use std::fmt::Display;
+use std::net::IpAddr;
+
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::header;
 use axum::http::request::Parts;
+use tinybase_core::Core;
 use tinybase_model::{Cause, Identity};
 
 use crate::app::App;
+use crate::client_address::Peer;
 use crate::problem::{HttpProblem, Kind};
 
 /// Whoever sends the request, logged in or not. A token that isn't valid is refused and doesn't
@@ -14,12 +19,27 @@ use crate::problem::{HttpProblem, Kind};
 pub(crate) struct Caller {
     pub(crate) identity: Identity,
     traceparent: String,
+    address: Option<IpAddr>,
 }
 
 impl Caller {
     /// The request as a cause of what follows from it.
-    pub(crate) fn cause(self) -> Cause {
-        Cause::request(self.identity, self.traceparent)
+    pub(crate) fn cause(&self) -> Cause {
+        Cause::request(self.identity.clone(), self.traceparent.clone()).from_address(self.address)
+    }
+}
+
+impl Caller {
+    /// Notes in the activity log what this caller has done.
+    pub(crate) fn note(&self, core: &Core, action: &str, resource: &str, id: impl Display) {
+        core.note(&self.cause(), action, resource, &id.to_string());
+    }
+
+    /// Notes what this caller, if it is a user, has done to itself.
+    pub(crate) fn note_self(&self, core: &Core, action: &str) {
+        if let Some(user) = self.identity.user_id() {
+            self.note(core, action, "user", user);
+        }
     }
 }
 
@@ -51,13 +71,17 @@ impl FromRequestParts<App> for Caller {
             }
         };
         let traceparent = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
-        Ok(Self { identity, traceparent: traceparent.unwrap_or_default().to_owned() })
+        let traceparent = traceparent.unwrap_or_default().to_owned();
+        let proxies = &app.options.trusted_proxies;
+        let peer = parts.extensions.get::<Peer>();
+        let address = peer.map(|peer| proxies.client(peer.0, &parts.headers));
+        Ok(Self { identity, traceparent, address })
     }
 }
 
 /// A caller who is an administrator.
 #[derive(Debug, Clone)]
-pub(crate) struct Admin;
+pub(crate) struct Admin(pub(crate) Caller);
 
 impl FromRequestParts<App> for Admin {
     type Rejection = HttpProblem;
@@ -65,7 +89,7 @@ impl FromRequestParts<App> for Admin {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, HttpProblem> {
         let caller = <Caller as FromRequestParts<App>>::from_request_parts(parts, app).await?;
         tinybase_core::authorize_admin(&caller.identity)?;
-        Ok(Self)
+        Ok(Self(caller))
     }
 }
 

@@ -1,13 +1,15 @@
 //! What an operator does with extensions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tinybase_core::{ExtensionAdmin, HookInfo, InstalledExtension};
+use tinybase_core::{Core, ExtensionAdmin, HookInfo, InstalledExtension};
 use tinybase_model::{ExtensionName, ExtensionStatus, LogLine};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -17,6 +19,9 @@ use crate::body::{Json, Params, Segments};
 use crate::caller::Admin;
 use crate::openapi::{Forbidden, Invalid, NotFound};
 use crate::problem::{HttpProblem, Kind};
+
+/// How long a list may take that looks for updates.
+const LOOK_LIMIT: Duration = Duration::from_mins(1);
 
 type Extensions = State<Arc<dyn ExtensionAdmin>>;
 
@@ -66,10 +71,14 @@ impl From<InstalledExtension> for ExtensionInfo {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a parameter of the query")]
 struct ListQuery {
     /// Without those that are switched off.
     #[serde(default)]
     enabled_only: bool,
+    /// Whether to look for other versions at their sources, which takes a while.
+    #[serde(default)]
+    check_updates: bool,
     /// At most so many; 100 unless given.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
@@ -106,8 +115,28 @@ async fn list(
         return Err(HttpProblem::new(Kind::Unprocessable, detail));
     }
     let total = all.len();
-    let extensions = all.into_iter().skip(offset).take(limit).map(Into::into).collect();
-    Ok(Json(ExtensionList { extensions, total, limit, offset }))
+    let page = all.into_iter().skip(offset).take(limit);
+    let mut page: Vec<ExtensionInfo> = page.map(Into::into).collect();
+    if query.check_updates {
+        look_for_updates(extensions.as_ref(), &mut page).await;
+    }
+    Ok(Json(ExtensionList { extensions: page, total, limit, offset }))
+}
+
+/// Looks for other versions as long as there is time. What can't be looked at has none.
+async fn look_for_updates(admin: &dyn ExtensionAdmin, page: &mut [ExtensionInfo]) {
+    let end = Instant::now() + LOOK_LIMIT;
+    for extension in page {
+        let look = admin.update_available(extension.id.as_str());
+        match tokio::time::timeout_at(end, look).await {
+            Ok(Ok(found)) => extension.update_available = found,
+            Ok(Err(error)) => {
+                let name = extension.id.as_str();
+                tracing::warn!(extension = name, %error, "it could not be looked for an update");
+            }
+            Err(_) => return,
+        }
+    }
 }
 
 /// What to install.
@@ -127,26 +156,43 @@ struct InstallRequest {
     )
 )]
 async fn install(
-    _: Admin,
+    State(core): State<Core>,
+    Admin(caller): Admin,
     State(extensions): Extensions,
     Json(request): Json<InstallRequest>,
 ) -> Result<(StatusCode, Json<ExtensionInfo>), HttpProblem> {
     let installed = extensions.install(&request.repo_url, true).await?;
+    caller.note(&core, "extension.install", "extension", &installed.name);
     Ok((StatusCode::CREATED, Json(installed.into())))
 }
 
 /// One extension; administrators only.
 #[utoipa::path(
     get, path = "/api/admin/extensions/{name}", operation_id = "get_extension", tag = "extensions",
-    security(("bearer" = [])), params(("name" = String, Path, description = "The extension's name")),
+    security(("bearer" = [])),
+    params(("name" = String, Path, description = "The extension's name"), ShowQuery),
     responses((status = 200, description = "The extension", body = ExtensionInfo), Forbidden, NotFound)
 )]
 async fn show(
     _: Admin,
     State(extensions): Extensions,
     Segments(name): Segments<String>,
+    Params(query): Params<ShowQuery>,
 ) -> Result<Json<ExtensionInfo>, HttpProblem> {
-    Ok(Json(extensions.get(&name).await?.into()))
+    let mut shown = ExtensionInfo::from(extensions.get(&name).await?);
+    if query.check_updates {
+        shown.update_available = extensions.update_available(&name).await?;
+    }
+    Ok(Json(shown))
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ShowQuery {
+    /// Whether to look for another version at its source; 400 if that can't be done.
+    #[serde(default)]
+    check_updates: bool,
 }
 
 /// What of an extension changes.
@@ -166,13 +212,19 @@ struct UpdateRequest {
     )
 )]
 async fn update(
-    _: Admin,
+    State(core): State<Core>,
+    Admin(caller): Admin,
     State(extensions): Extensions,
     Segments(name): Segments<String>,
     Json(request): Json<UpdateRequest>,
 ) -> Result<Json<ExtensionInfo>, HttpProblem> {
     let extension = match request.is_enabled {
-        Some(enabled) => extensions.set_enabled(&name, enabled).await?,
+        Some(enabled) => {
+            let extension = extensions.set_enabled(&name, enabled).await?;
+            let action = if enabled { "extension.enable" } else { "extension.disable" };
+            caller.note(&core, action, "extension", &extension.name);
+            extension
+        }
         None => extensions.get(&name).await?,
     };
     Ok(Json(extension.into()))
@@ -185,11 +237,13 @@ async fn update(
     responses((status = 204, description = "It is gone"), Invalid, Forbidden, NotFound)
 )]
 async fn uninstall(
-    _: Admin,
+    State(core): State<Core>,
+    Admin(caller): Admin,
     State(extensions): Extensions,
     Segments(name): Segments<String>,
 ) -> Result<StatusCode, HttpProblem> {
     extensions.uninstall(&name).await?;
+    caller.note(&core, "extension.uninstall", "extension", &name);
     Ok(StatusCode::NO_CONTENT)
 }
 

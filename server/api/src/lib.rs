@@ -1,5 +1,6 @@
 //! HTTP: the routes, errors as problems, and the accept loop.
 
+mod activity;
 mod app;
 mod application_tokens;
 mod auth;
@@ -11,12 +12,17 @@ mod client_address;
 mod collections;
 mod cors;
 mod etag;
+mod extension_settings;
 mod extensions;
+mod file_download;
+mod file_range;
+mod files;
 mod functions;
 mod impatient;
 mod instance;
 mod layers;
 mod live;
+mod metrics;
 mod openapi;
 mod page;
 mod passwords;

@@ -62,6 +62,7 @@ async fn change_password(
     let users = core.users();
     let revoked =
         users.change_password(&caller.identity, &bearer, &current_password, &new_password).await?;
+    caller.note_self(&core, "user.password_change");
     let message = format!("Password changed ({revoked} tokens of other logins revoked)");
     Ok(Json(Message { message }))
 }

@@ -206,6 +206,7 @@ async fn create(
         },
     };
     let created = core.schedules().create(&caller.identity, new).await?;
+    caller.note(&core, "schedule.create", "schedule", created.id);
     Ok((StatusCode::CREATED, Json(created)).into_response())
 }
 
@@ -266,7 +267,9 @@ async fn change(
         timeout: update.timeout_seconds.map(|timeout| timeout.map(Duration::from_secs)),
         jitter: update.jitter_seconds.map(Duration::from_secs),
     };
-    Ok(Json(core.schedules().change(&caller.identity, id, change).await?))
+    let changed = core.schedules().change(&caller.identity, id, change).await?;
+    caller.note(&core, "schedule.update", "schedule", id);
+    Ok(Json(changed))
 }
 
 /// Deletes a schedule. Runs that go on end as they would have.
@@ -281,6 +284,7 @@ async fn delete(
     Segments(id): Segments<ScheduleId>,
 ) -> Result<StatusCode, HttpProblem> {
     core.schedules().delete(&caller.identity, id).await?;
+    caller.note(&core, "schedule.delete", "schedule", id);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -299,6 +303,7 @@ async fn run_now(
     Segments(id): Segments<ScheduleId>,
 ) -> Result<Response, HttpProblem> {
     let scheduled_for = core.schedules().run_now(&caller.identity, id).await?;
+    caller.note(&core, "schedule.run", "schedule", id);
     let requested = RunRequested { schedule_id: id, scheduled_for, status: "queued" };
     Ok((StatusCode::ACCEPTED, Json(requested)).into_response())
 }

@@ -82,6 +82,7 @@ async fn create(
     let UserCreate { email, password, is_admin } = new;
     let account = NewAccount { email, password, is_admin };
     let user = core.users().create(&caller.cause(), account).await?;
+    caller.note(&core, "user.create", "user", user.id);
     Ok((StatusCode::CREATED, Json(user)))
 }
 
@@ -116,7 +117,9 @@ async fn update(
 ) -> Result<Json<User>, HttpProblem> {
     let UserUpdate { email, password, is_admin } = update;
     let change = AccountChange { email, password, is_admin };
-    Ok(Json(core.users().change(&caller.identity, id, change).await?))
+    let user = core.users().change(&caller.identity, id, change).await?;
+    caller.note(&core, "user.update", "user", id);
+    Ok(Json(user))
 }
 
 /// Deletes a user; its records stay and belong to nobody.
@@ -131,5 +134,6 @@ async fn delete(
     Segments(id): Segments<UserId>,
 ) -> Result<StatusCode, HttpProblem> {
     core.users().delete(&caller.identity, id).await?;
+    caller.note(&core, "user.delete", "user", id);
     Ok(StatusCode::NO_CONTENT)
 }

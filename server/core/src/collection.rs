@@ -191,6 +191,7 @@ impl Collections<'_> {
                 self.forget_targets(&definition);
                 // Somebody may have looked for it before it was there.
                 self.core.inner.shelf.forget(&name);
+                self.core.note(cause, "collection.create", "collection", &name);
                 Ok(collection)
             }
             CollectionWritten::NameTaken => Err(CollectionError::Taken(name)),

@@ -11,8 +11,10 @@ use tokio::sync::Notify;
 use crate::async_call::Background;
 use crate::call_limits::CallLimits;
 use crate::counts::Counts;
+use crate::file::{FileOptions, FilesState};
 use crate::function_schema::Validators;
 use crate::live::Live;
+use crate::metrics::LastMetrics;
 use crate::password::Passwords;
 use crate::post::Post;
 use crate::running_call::RunningCalls;
@@ -39,6 +41,8 @@ pub struct CoreOptions {
     /// Names what only one server uses at a time, such as its data folder: what an earlier server
     /// there left open is ended at once.
     pub home: String,
+    /// What files may be stored, and where.
+    pub files: FileOptions,
 }
 
 /// Bounds of function calls and of what is kept of them.
@@ -81,6 +85,7 @@ impl Default for CoreOptions {
             event_retention: Duration::from_hours(7 * 24),
             calls: CallOptions::default(),
             home: NodeId::generate().as_str().to_owned(),
+            files: FileOptions::default(),
         }
     }
 }
@@ -114,6 +119,8 @@ pub struct Core {
 
 pub(crate) struct Inner {
     pub(crate) settings: CurrentSettings,
+    pub(crate) files: FilesState,
+    pub(crate) metrics: LastMetrics,
     pub(crate) options: CoreOptions,
     pub(crate) store: Store,
     pub(crate) hooks: Arc<dyn HookEngine>,
@@ -145,6 +152,8 @@ impl Core {
         let inner = Inner {
             settings: CurrentSettings::new(&options),
             background: Background::new(options.calls.async_max),
+            files: FilesState::new(&options.files),
+            metrics: LastMetrics::default(),
             options,
             store,
             hooks,

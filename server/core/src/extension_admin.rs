@@ -113,6 +113,9 @@ pub trait ExtensionAdmin: Send + Sync {
     /// The last lines of its log, oldest first.
     async fn logs(&self, name: &str, lines: usize) -> Result<Vec<LogLine>, ExtensionError>;
 
+    /// The version at its source, if that isn't the one that is installed.
+    async fn update_available(&self, name: &str) -> Result<Option<String>, ExtensionError>;
+
     /// The effective chain of hooks.
     async fn hooks(&self) -> Result<Vec<HookInfo>, ExtensionError>;
 }

@@ -12,6 +12,7 @@ use tinybase_store::{CallStatus, PageStart, RecordQuery, Scope, StoreError, Valu
 use crate::access::{Actor, Granted, Operation, authorize, authorize_admin, authorize_user};
 use crate::acting::Acting;
 use crate::capability::Capabilities;
+use crate::extension_setting::{self, ExtensionSettingError};
 use crate::function::FunctionError;
 use crate::problem::{Kind, Problem};
 use crate::record::{LIMIT_MAX, RecordError};
@@ -43,6 +44,9 @@ pub enum ValueError {
     /// There are too many keys.
     #[error("the extension has {KEYS_MAX} keys, which is the limit; delete some")]
     TooManyKeys,
+    /// It is a setting of the extension, and can't be set so.
+    #[error(transparent)]
+    Setting(#[from] ExtensionSettingError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -54,6 +58,7 @@ impl Problem for ValueError {
             Self::Key(_) => Kind::Invalid,
             Self::TooLarge(_) => Kind::TooLarge,
             Self::TooManyKeys => Kind::Overloaded,
+            Self::Setting(error) => error.kind(),
             Self::Store(error) => error.kind(),
         }
     }
@@ -191,9 +196,14 @@ impl Host<'_> {
         })
     }
 
-    /// A value that the extension stored.
+    /// A value that the extension stored, or a setting of its own, `ext.<name>.<key>`.
     pub async fn get_value(&self, key: &str) -> Result<Option<Bytes>, ValueError> {
         check_key(key)?;
+        if let Some(key) = self.setting(key) {
+            let extension = self.capabilities.extension();
+            let value = self.core.extension_setting(extension, key).await?;
+            return Ok(value.map(Bytes::from));
+        }
         Ok(self.core.inner.store.value(self.capabilities.extension(), key).await?)
     }
 
@@ -204,6 +214,9 @@ impl Host<'_> {
             return Err(ValueError::TooLarge(value.len()));
         }
         let extension = self.capabilities.extension();
+        if let Some(key) = self.setting(key) {
+            return self.set_setting(key, Some(&value)).await;
+        }
         match self.core.inner.store.set_value(extension, key, value, KEYS_MAX).await? {
             ValueStored::Done => Ok(()),
             ValueStored::TooManyKeys => Err(ValueError::TooManyKeys),
@@ -213,7 +226,22 @@ impl Host<'_> {
     /// Forgets a value.
     pub async fn delete_value(&self, key: &str) -> Result<(), ValueError> {
         check_key(key)?;
+        if let Some(key) = self.setting(key) {
+            return self.set_setting(key, None).await;
+        }
         Ok(self.core.inner.store.delete_value(self.capabilities.extension(), key).await?)
+    }
+
+    /// The key of a setting, if it is one of this extension.
+    fn setting<'k>(&self, key: &'k str) -> Option<&'k str> {
+        key.strip_prefix(&extension_setting::prefix(self.capabilities.extension()))
+    }
+
+    async fn set_setting(&self, key: &str, value: Option<&[u8]>) -> Result<(), ValueError> {
+        let text = value.map(|value| String::from_utf8_lossy(value).into_owned());
+        let change = vec![(key.to_owned(), text)];
+        let extension = self.capabilities.extension();
+        Ok(self.core.put_extension_settings(self.cause, extension, change).await?)
     }
 
     /// Whether a new record may belong to a user: nobody gives records to others but an

@@ -3,6 +3,7 @@
 
 mod access;
 mod acting;
+mod activity;
 mod application_token;
 mod async_call;
 mod call_limits;
@@ -14,8 +15,14 @@ mod credentials;
 mod cursor;
 mod event_log;
 mod extension_admin;
+mod extension_setting;
 mod field;
 mod field_type;
+mod file;
+mod file_key;
+mod file_signature;
+mod file_storage;
+mod file_upload;
 mod filter;
 mod function;
 mod function_call;
@@ -27,6 +34,7 @@ mod live;
 mod login;
 mod mail;
 mod maintenance;
+mod metrics;
 mod password;
 mod password_change;
 mod post;
@@ -57,6 +65,7 @@ pub use access::{
     AccessDenied, AccessRules, Actor, Attempt, Granted, Operation, Rule, authorize,
     authorize_admin, authorize_function, authorize_self, authorize_user, authorize_users,
 };
+pub use activity::{ActivityError, ActivityPage};
 pub use application_token::{
     ApplicationChange, ApplicationTokenError, ApplicationTokens, CreatedApplication, NewApplication,
 };
@@ -69,6 +78,11 @@ pub use collection::{
 };
 pub use event_log::event_log;
 pub use extension_admin::{ExtensionAdmin, ExtensionError, HookInfo, InstalledExtension};
+pub use extension_setting::{ExtensionSetting, ExtensionSettingError};
+pub use file::{FileError, FileOptions, Files, SIGNED_SECONDS};
+pub use file_signature::FileSignature;
+pub use file_storage::{FileBytes, StorageError};
+pub use file_upload::{NewFile, Upload};
 pub use filter::FilterError;
 pub use function::{
     CallOutcome, FunctionDetails, FunctionError, FunctionInfo, FunctionMetrics, FunctionQuery,
@@ -83,6 +97,7 @@ pub use mail::{
     Delivery, Letter, MailError, MailOptions, MailSetupError, Mailer, PasswordResetLetter,
     SmtpOptions, SmtpSecurity, StationeryError, mailer,
 };
+pub use metrics::{CollectionRecords, FunctionStats, MetricsError, MetricsSummary};
 pub use problem::{Kind, Problem};
 pub use record::{LIMIT_MAX, RecordError, Records};
 pub use record_batch::{BATCH_MAX, BatchError, BatchOperation};
@@ -99,8 +114,9 @@ pub use settings::{
 };
 pub use settings_change::SettingsError;
 pub use tinybase_store::{
-    ApplicationToken, CallPage, CallQuery, CallRecord, CallStatus, RunStatus, ScheduleQuery,
-    ScheduleRun, StoreError, Trigger, UserPage, WriterStatistics,
+    Activity, ActivityQuery, ApplicationToken, CallPage, CallQuery, CallRecord, CallStatus,
+    FileBackend, FileQuery, FileQuota, RunStatus, ScheduleQuery, ScheduleRun, StoreError,
+    StoredFile, Trigger, UserPage, WriterStatistics,
 };
 pub use token::TokenLifetimes;
 pub use user::{Ensured, UserError, Users};

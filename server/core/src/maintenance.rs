@@ -18,6 +18,8 @@ const ALIVE_PERIOD: Duration = Duration::from_secs(10);
 const SILENCE_MAX: Duration = Duration::from_mins(1);
 /// How much is deleted by one command, so that other writes get their turn.
 const BATCH: u32 = 1000;
+/// How old an upload or a deletion of a file is that can't be under way any more.
+const UNFINISHED_AGE: Duration = Duration::from_hours(1);
 /// How often it is looked whether another server on the same database changed the settings.
 const SETTINGS_PERIOD: Duration = Duration::from_secs(3);
 
@@ -105,8 +107,8 @@ impl Core {
         }
     }
 
-    /// Deletes events that nobody needs any more, tokens that have expired, and old records of
-    /// calls with their results.
+    /// Deletes events that nobody needs any more, tokens that have expired, old records of calls with
+    /// their results, old activities, and what is left of files that were never whole.
     pub(crate) async fn clean_up(&self) -> Result<(), StoreError> {
         let before = now() - self.inner.options.event_retention;
         while self.inner.store.clean_up_events(before, BATCH).await? == u64::from(BATCH) {}
@@ -118,6 +120,8 @@ impl Core {
         let before = (now() - calls.record_retention).max(oldest.unwrap_or_default());
         self.inner.store.clean_up_runs(before).await?;
         while self.inner.store.clean_up_calls(before, BATCH).await? == u64::from(BATCH) {}
+        self.clean_up_activities(BATCH).await?;
+        self.sweep_files(now() - UNFINISHED_AGE, BATCH).await?;
         Ok(())
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 use thiserror::Error;
 use tinybase_model::{Cause, FieldViolation};
-use tinybase_store::{SettingsChange, StoreError, Written, now};
+use tinybase_store::{Deed, NewActivity, SettingsChange, StoreError, Written, now};
 use url::Url;
 
 use crate::Core;
@@ -84,6 +85,7 @@ impl Core {
                 values: values.collect(),
                 updated_at,
                 updated_by: cause.identity.user_id(),
+                activity: activity(cause, patch, updated_at),
             };
             if self.inner.store.change_settings(change).await? == Written::Done {
                 settings.revision = SettingsRevision { version: version + 1, updated_at };
@@ -103,6 +105,19 @@ fn cleared(patch: &Map<String, Value>) -> Map<String, Value> {
         _ => value.clone(),
     };
     patch.iter().map(|(field, old)| (field.clone(), value(field, old))).collect()
+}
+
+/// Which settings were changed; not to what, since some are secrets.
+fn activity(cause: &Cause, patch: &Map<String, Value>, at: Timestamp) -> NewActivity {
+    let fields = patch.keys().map(String::as_str).collect::<Vec<_>>();
+    let metadata = Map::from_iter([("settings".to_owned(), fields.into())]);
+    let deed = Deed {
+        action: "settings.update",
+        resource_type: Some("settings"),
+        metadata: Some(&metadata),
+        ..Deed::default()
+    };
+    NewActivity::new(deed, cause, at)
 }
 
 /// The key of a setting in the database.

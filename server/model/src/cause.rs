@@ -1,5 +1,7 @@
 //! What led to an operation: who acts, through which extension, and how deep in a chain.
 
+use std::net::IpAddr;
+
 use crate::{ExtensionName, Identity};
 
 /// Why an operation happens. It travels with every event, so that loops end and call-backs act
@@ -14,11 +16,19 @@ pub struct Cause {
     pub depth: u32,
     /// The W3C trace context; empty if there is none.
     pub traceparent: String,
+    /// Where the client's request came from, if it came over the network.
+    pub address: Option<IpAddr>,
 }
 
 impl Cause {
     /// A client's own request.
     pub const fn request(identity: Identity, traceparent: String) -> Self {
-        Self { identity, origin: None, depth: 0, traceparent }
+        Self { identity, origin: None, depth: 0, traceparent, address: None }
+    }
+
+    /// The same from an address.
+    #[must_use]
+    pub fn from_address(self, address: Option<IpAddr>) -> Self {
+        Self { address, ..self }
     }
 }

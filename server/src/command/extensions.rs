@@ -1,5 +1,6 @@
 //! `tinybase extensions …`: through the running server, or on the catalog when none runs.
 
+mod check_updates;
 mod install;
 
 use std::process::ExitCode;
@@ -94,6 +95,9 @@ pub(super) async fn run(command: ExtensionsCommand) -> anyhow::Result<ExitCode> 
         ExtensionsCommand::Disable(One { name, common }) => {
             set_enabled(&Place::find(&common).await?, &name, false).await
         }
+        ExtensionsCommand::CheckUpdates { name, common } => {
+            check_updates::run(&Place::find(&common).await?, name.as_deref()).await
+        }
         ExtensionsCommand::Restart(One { name, common }) => {
             restart(&Place::find(&common).await?, &name).await
         }
@@ -122,22 +126,25 @@ struct List {
     total: usize,
 }
 
-async fn list(place: &Place) -> anyhow::Result<ExitCode> {
-    let rows = match &place.server {
-        Some(server) => {
-            let mut rows = Vec::new();
-            loop {
-                let query = format!("{LIST}?limit=1000&offset={}", rows.len());
-                let List { extensions, total } = server.get(&query).await?;
-                let last = extensions.is_empty();
-                rows.extend(extensions);
-                if last || rows.len() >= total {
-                    break rows;
-                }
-            }
-        }
-        None => place.offline()?.all()?.iter().map(Row::of).collect(),
+/// All extensions.
+async fn rows(place: &Place) -> anyhow::Result<Vec<Row>> {
+    let Some(server) = &place.server else {
+        return Ok(place.offline()?.all()?.iter().map(Row::of).collect());
     };
+    let mut rows = Vec::new();
+    loop {
+        let query = format!("{LIST}?limit=1000&offset={}", rows.len());
+        let List { extensions, total } = server.get(&query).await?;
+        let last = extensions.is_empty();
+        rows.extend(extensions);
+        if last || rows.len() >= total {
+            return Ok(rows);
+        }
+    }
+}
+
+async fn list(place: &Place) -> anyhow::Result<ExitCode> {
+    let rows = rows(place).await?;
     if place.json {
         terminal::say_json(&rows)?;
     } else if rows.is_empty() {

@@ -8,6 +8,7 @@ use tinybase_core::{ExtensionAdmin, ExtensionError, HookInfo, InstalledExtension
 use tinybase_model::{ExtensionName, ExtensionState, LogLine};
 
 use super::install::{install, refusal};
+use super::update::look;
 use super::{Extensions, Shared, chain, view};
 
 #[async_trait]
@@ -87,6 +88,10 @@ impl ExtensionAdmin for Extensions {
     async fn logs(&self, name: &str, lines: usize) -> Result<Vec<LogLine>, ExtensionError> {
         let extension = self.shared.find(name)?;
         Ok(self.shared.supervisor.logs(&extension.name, lines))
+    }
+
+    async fn update_available(&self, name: &str) -> Result<Option<String>, ExtensionError> {
+        look(&self.shared.find(name)?, &self.shared.stop).await
     }
 
     async fn hooks(&self) -> Result<Vec<HookInfo>, ExtensionError> {

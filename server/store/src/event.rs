@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tinybase_model::{Cause, Event, EventId, LoggedEvent, Position};
 
+use crate::activity::{self, NewActivity, Noting};
 use crate::creation::json_array;
 use crate::payload::{self, Entry};
 use crate::sql::{Connection, Row, Sql, query};
@@ -19,6 +20,8 @@ use crate::{Store, StoreError};
 pub struct NewEvent {
     /// Shared, because a write that is tried again logs it again.
     row: Arc<str>,
+    activity: Option<NewActivity>,
+    is_record: bool,
 }
 
 #[derive(Serialize)]
@@ -51,7 +54,8 @@ impl NewEvent {
         };
         let row = serde_json::to_string(&columns)
             .unwrap_or_else(|_| unreachable!("strings and numbers serialise"));
-        Self { row: row.into() }
+        let activity = NewActivity::of_event(event, cause, at);
+        Self { row: row.into(), activity, is_record: event.kind().is_record() }
     }
 }
 
@@ -82,10 +86,12 @@ pub(crate) const APPEND_EVENTS: Sql = Sql::each(
 /// The most JSON that one statement takes.
 const STATEMENT_BYTES_MAX: usize = 8 << 20;
 
-/// Appends events in their order.
+/// Appends events in their order, and what they say that somebody did to the activity log; changes
+/// of records only if these are noted.
 pub(crate) async fn append(
     connection: &mut Connection,
     events: &[NewEvent],
+    noting: Noting,
 ) -> Result<(), StoreError> {
     let mut rest = events;
     while !rest.is_empty() {
@@ -102,6 +108,9 @@ pub(crate) async fn append(
             .execute(&mut *connection)
             .await
             .map_err(StoreError::write("events"))?;
+        let noted = chunk.iter().filter(|event| noting == Noting::Everything || !event.is_record);
+        let noted: Vec<_> = noted.filter_map(|event| event.activity.as_ref()).collect();
+        activity::append(connection, &noted).await?;
     }
     Ok(())
 }

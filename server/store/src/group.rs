@@ -1,6 +1,7 @@
 //! Commands that share a commit.
 
 use crate::StoreError;
+use crate::activity::Noting;
 use crate::creation::{Creation, create_all, create_one};
 use crate::error::Fault;
 use crate::event::{NewEvent, append};
@@ -90,13 +91,17 @@ impl Group {
     }
 
     /// Runs all commands and commits what they wrote.
-    pub(crate) async fn run(&mut self, connection: &mut Connection) -> Result<(), Failure> {
+    pub(crate) async fn run(
+        &mut self,
+        connection: &mut Connection,
+        noting: Noting,
+    ) -> Result<(), Failure> {
         let mut events = Vec::new();
         execute(connection, BEGIN).await.map_err(Failure::before)?;
         if !self.apply(connection, &mut events).await.map_err(Failure::before)? {
             return execute(connection, ROLLBACK).await.map_err(Failure::before);
         }
-        append(connection, &events).await.map_err(Failure::appending)?;
+        append(connection, &events, noting).await.map_err(Failure::appending)?;
         execute(connection, COMMIT).await.map_err(Failure::committing)
     }
 

@@ -4,6 +4,7 @@
 //! `SQLite` and `PostgreSQL` stand behind one set of functions. Everything above this crate sees domain
 //! types only; every statement goes through `sql`, where those few that differ have two texts.
 
+mod activity;
 mod application_token;
 mod batch;
 mod call;
@@ -12,11 +13,13 @@ mod call_result;
 mod cascade;
 mod collection;
 mod collection_removal;
+mod collection_size;
 mod creation;
 mod database;
 mod delivery;
 mod error;
 mod event;
+mod file;
 mod filter;
 mod group;
 mod lease;
@@ -49,6 +52,7 @@ mod value;
 mod write;
 mod writer;
 
+pub use activity::{Activity, ActivityQuery, Deed, NewActivity, Noting};
 pub use application_token::{ApplicationToken, ApplicationTokenChange, NewApplicationToken};
 pub use batch::{BatchWritten, RecordWrite};
 pub use call::{
@@ -60,10 +64,12 @@ pub use collection::{
     CollectionUpdate, CollectionWrite, CollectionWritten, Recheck, StoredCollection,
 };
 pub use collection_removal::CondemnedCollection;
+pub use collection_size::CollectionSize;
 pub use creation::{RecordCreation, Written};
 pub use database::{BadDatabaseUrl, DatabaseUrl};
 pub use error::{Refusal, StoreError};
 pub use event::NewEvent;
+pub use file::{FileBackend, FileQuery, FileQuota, StoredFile};
 pub use filter::{Duplicates, FieldIndex, ListError, PageStart, RecordQuery, Scope};
 pub use migration::{MigrationError, SchemaStep};
 pub use node::NodeId;

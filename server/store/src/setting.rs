@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use tinybase_model::UserId;
 
+use crate::activity::{self, NewActivity};
 use crate::creation::Written;
 use crate::event::NewEvent;
 use crate::sql::{Connection, Row, Sql, query};
@@ -32,6 +33,8 @@ pub struct SettingsChange {
     pub updated_at: Timestamp,
     /// Who.
     pub updated_by: Option<UserId>,
+    /// What the activity log says of it.
+    pub activity: NewActivity,
 }
 
 pub(crate) const SETTINGS_VERSION: Sql =
@@ -116,7 +119,11 @@ impl Write for SettingsChange {
             }
             Ok(Written::Done)
         };
-        run.await.map_err(StoreError::write(WHAT))
+        let written = run.await.map_err(StoreError::write(WHAT))?;
+        if written == Written::Done {
+            activity::append(connection, &[&self.activity]).await?;
+        }
+        Ok(written)
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::activity::Noting;
 use crate::creation::{Creation, RecordCreation, Written};
 use crate::database::DatabaseUrl;
 use crate::open::{OpenError, migrator, readers, writer};
@@ -28,6 +29,8 @@ pub struct StoreOptions {
     pub readers: u32,
     /// How many writes may wait; further ones fail at once as overloaded.
     pub queue_max: usize,
+    /// Which activities are noted.
+    pub noting: Noting,
     /// How many writes may share a commit.
     pub group_max: usize,
     /// How long a statement waits for another process that holds the file's lock, and a read for a
@@ -43,6 +46,7 @@ impl StoreOptions {
             migrate: true,
             readers: 4,
             queue_max: 4096,
+            noting: Noting::Everything,
             group_max: 512,
             busy_timeout: Duration::from_secs(5),
         }
@@ -109,6 +113,7 @@ impl Store {
             counters: Arc::clone(&counters),
             queue: commands,
             group_max: options.group_max,
+            noting: options.noting,
             stop: stop.clone(),
         };
         tasks.spawn(writer.run());

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::StoreError;
+use crate::activity::Noting;
 use crate::creation::Creation;
 use crate::error::Fault;
 use crate::group::{Failure, Group};
@@ -56,6 +57,7 @@ pub(crate) struct Writer {
     pub(crate) counters: Arc<Counters>,
     pub(crate) queue: mpsc::Receiver<Command>,
     pub(crate) group_max: usize,
+    pub(crate) noting: Noting,
     pub(crate) stop: CancellationToken,
 }
 
@@ -120,7 +122,7 @@ impl Writer {
                 lost.insert(connected.map_err(StoreError::commit).map_err(Failure::before)?)
             }
         };
-        match timeout(GROUP_TIMEOUT, group.run(connection)).await {
+        match timeout(GROUP_TIMEOUT, group.run(connection, self.noting)).await {
             Ok(done) => done,
             Err(_) => Err(Failure::committing(StoreError::commit(timed_out("a transaction")))),
         }

@@ -127,6 +127,7 @@ impl Collections<'_> {
             match written? {
                 CollectionWritten::Done => {
                     self.forget_targets(&new);
+                    self.core.note(cause, "collection.update", "collection", name);
                     self.drop_removed(&collection, &report).await?;
                     return Ok((collection, report));
                 }

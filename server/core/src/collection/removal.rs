@@ -36,6 +36,7 @@ impl Collections<'_> {
             let written = inner.store.condemn_collection(collection.id, stored.version).await;
             inner.shelf.forget(name);
             if written? == Written::Done {
+                self.core.note(cause, "collection.delete", "collection", name);
                 let condemned = CondemnedCollection { id: collection.id, name: collection.name };
                 return Ok(self.core.finish_deletion(&condemned, cause).await?);
             }

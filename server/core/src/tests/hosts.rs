@@ -22,7 +22,13 @@ fn listed(capabilities: &[&str]) -> Permissions {
 
 fn itself() -> Cause {
     let identity = Identity::Extension(extension());
-    Cause { identity, origin: Some(extension()), depth: 2, traceparent: "00-1".to_owned() }
+    Cause {
+        identity,
+        origin: Some(extension()),
+        depth: 2,
+        traceparent: "00-1".to_owned(),
+        address: None,
+    }
 }
 
 /// Three collections with a record of Ann's and one of Bob's in each.

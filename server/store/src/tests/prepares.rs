@@ -12,10 +12,10 @@ use crate::sql::{Connection, Sql};
 use crate::testing::TestDatabase;
 use crate::write::Write;
 use crate::{
-    NewEvent, PageStart, RecordQuery, Scope, StoreError, application_token, call_log, call_result,
-    cascade, collection, collection_removal, creation, delivery, event, lease, migration, node,
-    password_change, record, reference, schedule_log, schedule_run, session, setting, store, token,
-    transaction, upkeep, user, user_admin, value,
+    NewEvent, PageStart, RecordQuery, Scope, StoreError, activity, application_token, call_log,
+    call_result, cascade, collection, collection_removal, collection_size, creation, delivery,
+    event, file, lease, migration, node, password_change, record, reference, schedule_log,
+    schedule_run, session, setting, store, token, transaction, upkeep, user, user_admin, value,
 };
 
 macro_rules! statements {
@@ -25,6 +25,10 @@ macro_rules! statements {
 }
 
 const STATEMENTS: &[(&str, Sql)] = statements![
+    activity::APPEND_ACTIVITIES,
+    activity::ACTIVITIES,
+    activity::COUNT_ACTIVITIES,
+    activity::CLEAN_UP_ACTIVITIES,
     application_token::COUNT_APPLICATION_TOKENS,
     application_token::INSERT_APPLICATION_TOKEN,
     application_token::APPLICATION_TOKENS,
@@ -90,6 +94,7 @@ const STATEMENTS: &[(&str, Sql)] = statements![
     collection_removal::DELETE_RECORDS,
     collection_removal::DELETE_COLLECTION,
     collection_removal::DROP_FIELD,
+    collection_size::COLLECTION_SIZES,
     creation::INSERT_RECORDS,
     creation::FIND_RECORDS,
     delivery::INSERT_SUBSCRIPTION,
@@ -107,6 +112,15 @@ const STATEMENTS: &[(&str, Sql)] = statements![
     event::READ_EVENTS,
     event::READ_EVENT,
     event::CLEAN_UP_EVENTS,
+    file::ANNOUNCE_FILE,
+    file::FINISH_FILE,
+    file::CONDEMN_FILE,
+    file::FORGET_FILE,
+    file::FILE_BY_KEY,
+    file::FILES,
+    file::COUNT_FILES,
+    file::UNFINISHED_FILES,
+    file::FILES_SECRET,
     migration::HAS_STEPS,
     password_change::CHANGE_PASSWORD,
     password_change::SET_PASSWORD,
