@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::cli::DemoArgs;
 use crate::command::{Administrator, set_up};
-use crate::config::Config;
+use crate::config::{Config, ServerConfig};
 use crate::data_folder::DataFolder;
 use crate::server::{Server, ServerOptions, executable};
 use crate::signals::StopSignals;
@@ -129,8 +129,9 @@ async fn start(args: &DemoArgs) -> anyhow::Result<Server> {
         None => free_port().await,
     };
     // What extensions print belongs into their logs here; the story is on standard output.
-    config.server.log_level = tinybase_model::LogLevel::Error;
-    telemetry::init(&config.server)?;
+    let quiet =
+        ServerConfig { log_level: tinybase_model::LogLevel::Error, ..config.server.clone() };
+    telemetry::init(&quiet)?;
     Server::start(ServerOptions { config, data, lock, safe_mode: false }).await
 }
 
