@@ -66,7 +66,10 @@ fn present(url: &DatabaseUrl, data: &Path) -> Vec<PathBuf> {
         let companion = |ending: &str| PathBuf::from(format!("{}{ending}", file.display()));
         paths.extend(["", "-wal", "-shm"].map(companion));
     }
-    paths.retain(|path| path.exists());
+    // A server makes the folder of uploaded files when it starts; an empty one is no data.
+    let is_empty =
+        |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    paths.retain(|path| path.exists() && !is_empty(path));
     paths
 }
 
