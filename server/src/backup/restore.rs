@@ -52,6 +52,7 @@ pub(crate) async fn restore(
     for (name, place) in moves {
         let from = staging.path().join(name);
         if from.exists() {
+            clear(&place)?;
             fs::rename(&from, &place)
                 .with_context(|| format!("failed to put {} in place", place.display()))?;
         }
@@ -66,11 +67,25 @@ fn present(url: &DatabaseUrl, data: &Path) -> Vec<PathBuf> {
         let companion = |ending: &str| PathBuf::from(format!("{}{ending}", file.display()));
         paths.extend(["", "-wal", "-shm"].map(companion));
     }
-    // A server makes the folder of uploaded files when it starts; an empty one is no data.
-    let is_empty =
-        |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
-    paths.retain(|path| path.exists() && !is_empty(path));
+    paths.retain(|path| path.exists() && !is_without_files(path));
     paths
+}
+
+/// Whether a folder holds no file that anybody uploaded. A server makes the folder when it starts,
+/// with one for uploads that aren't whole, whose name begins with a dot as no key does.
+fn is_without_files(path: &Path) -> bool {
+    let Ok(mut entries) = fs::read_dir(path) else { return false };
+    entries.all(|entry| {
+        entry.is_ok_and(|entry| entry.file_name().as_encoded_bytes().starts_with(b"."))
+    })
+}
+
+/// Removes a folder without files, onto which no other could be renamed.
+fn clear(place: &Path) -> anyhow::Result<()> {
+    if !is_without_files(place) {
+        return Ok(());
+    }
+    fs::remove_dir_all(place).with_context(|| format!("failed to remove {}", place.display()))
 }
 
 fn put_aside(present: &[PathBuf], data: &Path) -> anyhow::Result<Option<PathBuf>> {
