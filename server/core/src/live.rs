@@ -16,7 +16,6 @@ use thiserror::Error;
 use tinybase_model::Position;
 use tinybase_store::StoreError;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::tail::Tail;
@@ -33,8 +32,6 @@ const STREAMS_MAX: usize = 1000;
 const COLLECTIONS_MAX: usize = 20;
 /// How long the reader waits for a hint before it looks for itself.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
-/// How often rules that another node changed are read again while somebody listens.
-const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 /// The most events that are read from the log at once.
 const READ_MAX: u32 = 256;
 
@@ -119,14 +116,9 @@ impl Core {
         let live = &self.inner.live;
         let mut failed = false;
         let mut was_idle = true;
-        let mut refresh_at = Instant::now() + REFRESH_INTERVAL;
         while !stop.is_cancelled() {
             let is_idle = live.is_idle();
             if !is_idle {
-                if Instant::now() >= refresh_at {
-                    self.inner.shelf.forget_all();
-                    refresh_at = Instant::now() + REFRESH_INTERVAL;
-                }
                 let result = self.read_tail(was_idle).await;
                 if let (Err(error), false) = (&result, failed) {
                     let error = error as &dyn std::error::Error;

@@ -22,6 +22,8 @@ const BATCH: u32 = 1000;
 const UNFINISHED_AGE: Duration = Duration::from_hours(1);
 /// How often it is looked whether another server on the same database changed the settings.
 const SETTINGS_PERIOD: Duration = Duration::from_secs(3);
+/// How long collections and their rules are remembered where other servers may change them.
+const COLLECTIONS_PERIOD: Duration = Duration::from_secs(2);
 
 impl Core {
     /// Shows that this server is alive, ends calls that dead ones left open, and cleans up, again
@@ -49,6 +51,19 @@ impl Core {
             () = stop.cancelled() => {}
             () = work => {}
             () = self.follow_settings() => {}
+            () = self.follow_collections() => {}
+        }
+    }
+
+    /// What another server changed of a collection holds here as soon as it is read again.
+    async fn follow_collections(&self) {
+        if !self.inner.store.is_shared() {
+            return std::future::pending().await;
+        }
+        let mut period = tokio::time::interval(COLLECTIONS_PERIOD);
+        loop {
+            period.tick().await;
+            self.inner.shelf.forget_all();
         }
     }
 
@@ -83,9 +98,8 @@ impl Core {
     /// Notes in the database that this server is alive. The server does it before it takes
     /// requests, so that no other one thinks that its calls were left open.
     pub async fn show_alive(&self) -> Result<(), StoreError> {
-        let now = now();
         let (node, home) = (self.inner.node.clone(), &self.inner.options.home);
-        self.inner.store.note_node(node, home, now, now - SILENCE_MAX).await
+        self.inner.store.note_node(node, home, SILENCE_MAX).await
     }
 
     /// Marks calls as failed that ran on a server that is gone, each with its event.

@@ -60,6 +60,7 @@ impl Shelf {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         self.epoch.fetch_add(1, Ordering::AcqRel);
         entries.clear();
+        *self.relations.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Forgets a collection that has changed or may have.

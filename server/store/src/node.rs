@@ -1,12 +1,10 @@
 //! The servers on this database, so that what a dead one left open is found.
 
 use std::sync::Arc;
-
-use jiff::Timestamp;
+use std::time::Duration;
 
 use crate::event::NewEvent;
 use crate::sql::{Connection, Dialect, Sql, query};
-use crate::time::micros;
 use crate::write::Write;
 use crate::{Store, StoreError};
 
@@ -32,12 +30,22 @@ impl From<&str> for NodeId {
     }
 }
 
-pub(crate) const FORGET_NODES: Sql =
-    Sql::same("delete from nodes where id <> $1 and (seen_at < $2 or home = $3)");
-
-pub(crate) const NOTE_NODE: Sql = Sql::same(
+/// On a file all others are gone. A server's clock counts, so that nodes with wrong ones agree.
+pub(crate) const FORGET_NODES: Sql = Sql::each(
+    "delete from nodes where id <> $1 and $2 is not null and $3 is not null",
     "
-    insert into nodes (id, seen_at, home) values ($1, $2, $3)
+    delete from nodes where id <> $1
+      and (home = $2
+           or seen_at < (extract(epoch from clock_timestamp()) * 1000000)::bigint - $3)",
+);
+
+pub(crate) const NOTE_NODE: Sql = Sql::each(
+    "
+    insert into nodes (id, seen_at, home) values ($1, unixepoch() * 1000000, $2)
+    on conflict (id) do update set seen_at = excluded.seen_at",
+    "
+    insert into nodes (id, seen_at, home)
+    values ($1, (extract(epoch from clock_timestamp()) * 1000000)::bigint, $2)
     on conflict (id) do update set seen_at = excluded.seen_at",
 );
 
@@ -49,24 +57,22 @@ impl Store {
         self.dialect() == Dialect::Postgres
     }
 
-    /// Notes that a node is alive, and forgets nodes that weren't seen since a time, as well as
-    /// former ones of its home. A file has one server at a time, so there all others are forgotten.
+    /// Notes that a node is alive, and forgets nodes that were silent for so long, as well as former
+    /// ones of its home. A file has one server at a time, so there all others are forgotten.
     pub async fn note_node(
         &self,
         node: NodeId,
         home: &str,
-        now: Timestamp,
-        dead_before: Timestamp,
+        silence_max: Duration,
     ) -> Result<(), StoreError> {
-        self.write(NoteNode { node, home: home.to_owned(), now, dead_before }).await
+        self.write(NoteNode { node, home: home.to_owned(), silence_max }).await
     }
 }
 
 struct NoteNode {
     node: NodeId,
     home: String,
-    now: Timestamp,
-    dead_before: Timestamp,
+    silence_max: Duration,
 }
 
 impl Write for NoteNode {
@@ -77,20 +83,15 @@ impl Write for NoteNode {
         connection: &mut Connection,
         _: &mut Vec<NewEvent>,
     ) -> Result<(), StoreError> {
-        let dead_before = match connection.dialect() {
-            Dialect::Sqlite => i64::MAX,
-            Dialect::Postgres => micros(self.dead_before),
-        };
         query(FORGET_NODES)
             .bind(self.node.as_str())
-            .bind(dead_before)
             .bind(&self.home)
+            .bind(i64::try_from(self.silence_max.as_micros()).unwrap_or(i64::MAX))
             .execute(&mut *connection)
             .await
             .map_err(StoreError::write(WHAT))?;
         query(NOTE_NODE)
             .bind(self.node.as_str())
-            .bind(micros(self.now))
             .bind(&self.home)
             .execute(connection)
             .await
