@@ -1,10 +1,13 @@
 //! HTTPS: a certificate from two PEM files, read again when they change.
 
+mod expiry;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use thiserror::Error;
 use tokio::time::{self, MissedTickBehavior};
 use tokio_rustls::TlsAcceptor;
@@ -41,6 +44,14 @@ pub enum TlsError {
         /// Why.
         #[source]
         source: pem::Error,
+    },
+    /// No client would take it any more.
+    #[error("the certificate {path} expired at {at}; renew it")]
+    Expired {
+        /// The file.
+        path: PathBuf,
+        /// When.
+        at: Timestamp,
     },
     /// They don't belong together, or can't be used.
     #[error("the certificate {certificate} and the key {key} can't be used together")]
@@ -123,6 +134,10 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
         .map_err(unreadable)?;
     if chain.is_empty() {
         return Err(TlsError::NoCertificate(certificate.to_owned()));
+    }
+    let expires_at = chain.first().and_then(|certificate| expiry::expires_at(certificate));
+    if let Some(at) = expires_at.filter(|at| *at < Timestamp::now()) {
+        return Err(TlsError::Expired { path: certificate.to_owned(), at });
     }
     let private = PrivateKeyDer::from_pem_file(key)
         .map_err(|source| TlsError::Key { path: key.to_owned(), source })?;
