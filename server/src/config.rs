@@ -116,6 +116,8 @@ pub(crate) struct LimitsConfig {
     pub(crate) request_bytes_max: usize,
     pub(crate) connections_max: usize,
     pub(crate) header_timeout: Duration,
+    pub(crate) body_timeout: Duration,
+    pub(crate) write_timeout: Duration,
     pub(crate) stop_grace: Duration,
 }
 
@@ -483,14 +485,18 @@ fn token_lifetimes(auth: &Settings<'_>) -> Result<TokenLifetimes, ConfigError> {
 
 fn limits_config(limits: &Settings<'_>) -> Result<LimitsConfig, ConfigError> {
     let grace = Duration::ZERO..=Duration::from_mins(10);
+    let wait = |key, usual| {
+        let range = Duration::from_millis(100)..=Duration::from_mins(10);
+        Ok::<_, ConfigError>(limits.duration(key, range)?.unwrap_or(Duration::from_secs(usual)))
+    };
     Ok(LimitsConfig {
         request_bytes_max: limits
             .number("request_bytes_max", 1 << 10..=1 << 30)?
             .unwrap_or(12 << 20),
         connections_max: limits.number("connections_max", 1..=1_000_000)?.unwrap_or(10_000),
-        header_timeout: limits
-            .duration("header_timeout", Duration::from_millis(100)..=Duration::from_mins(10))?
-            .unwrap_or(Duration::from_secs(10)),
+        header_timeout: wait("header_timeout", 10)?,
+        body_timeout: wait("body_timeout", 30)?,
+        write_timeout: wait("write_timeout", 60)?,
         stop_grace: limits.duration("stop_grace", grace)?.unwrap_or(Duration::from_secs(10)),
     })
 }

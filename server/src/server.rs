@@ -366,8 +366,9 @@ impl Sockets {
         let options = ServeOptions {
             connections_max: config.limits.connections_max,
             header_timeout: config.limits.header_timeout,
+            body_timeout: config.limits.body_timeout,
+            write_timeout: config.limits.write_timeout,
             stop_grace: config.limits.stop_grace,
-            ..ServeOptions::default()
         };
         // The operator gets through when clients hold every connection that they may have.
         let few = ServeOptions { connections_max: 64, ..options };

@@ -3,12 +3,12 @@
 mod activity;
 mod application_tokens;
 mod auth;
-mod bad_requests;
 mod batch;
 mod collections;
 mod extensions_admin;
 mod files;
 mod functions;
+mod hostile;
 mod live;
 mod metrics;
 mod openapi;

@@ -12,6 +12,7 @@ use serde_json::error::Category;
 use tinybase_model::{ExtensionName, FieldViolation, JsonFaultAt, check_json};
 
 use crate::app::App;
+use crate::patience::TooSlow;
 use crate::problem::{HttpProblem, Kind};
 
 /// A body that is JSON of a type; or an answer.
@@ -106,6 +107,9 @@ impl FromRequest<App> for RawBody {
                     Kind::TooLarge,
                     format!("The body has more than {limit} bytes"),
                 ))
+            }
+            Err(rejection) if TooSlow::is_behind(&rejection) => {
+                Err(HttpProblem::new(Kind::TooSlow, "The body came too slowly"))
             }
             Err(rejection) => {
                 Err(HttpProblem::new(Kind::Malformed, format!("The body broke off: {rejection}")))

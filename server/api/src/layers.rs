@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::app::ApiOptions;
 use crate::cors;
 use crate::problem::{HttpProblem, Kind, ProblemBody};
+use crate::readable;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -43,7 +44,10 @@ async fn account(is_logged: bool, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let begun = Instant::now();
-    let mut response = next.run(request).await;
+    let mut response = match readable::refusal(&request) {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
+    };
     if let Some(body) = response.extensions_mut().remove::<ProblemBody>() {
         response = with_id(response, body, &id);
     }

@@ -22,6 +22,9 @@ pub(crate) enum Kind {
     Conflict,
     PreconditionFailed,
     TooLarge,
+    AddressTooLong,
+    HeaderTooLarge,
+    TooSlow,
     RateLimited,
     UnsupportedMediaType,
     Gone,
@@ -59,6 +62,11 @@ impl Kind {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ),
             Self::TooLarge => ("too-large", "Too large", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::AddressTooLong => ("address-too-long", "Too long", StatusCode::URI_TOO_LONG),
+            Self::HeaderTooLarge => {
+                ("header-too-large", "Too large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+            }
+            Self::TooSlow => ("too-slow", "Too slow", StatusCode::REQUEST_TIMEOUT),
             Self::Gone => ("gone", "No longer there", StatusCode::GONE),
             Self::TooManyRequests => {
                 ("too-many-requests", "Too many at a time", StatusCode::TOO_MANY_REQUESTS)
@@ -172,6 +180,9 @@ impl HttpProblem {
             | Kind::TooManyRequests => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
+            Kind::TooSlow => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             Kind::Malformed
             | Kind::Unprocessable
             | Kind::Invalid
@@ -181,6 +192,8 @@ impl HttpProblem {
             | Kind::Conflict
             | Kind::PreconditionFailed
             | Kind::TooLarge
+            | Kind::AddressTooLong
+            | Kind::HeaderTooLarge
             | Kind::RateLimited
             | Kind::UnsupportedMediaType
             | Kind::Gone

@@ -18,7 +18,9 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::client_address::Peer;
+use crate::heads::{Doubts, Watched};
 use crate::impatient::Impatient;
+use crate::patience::TimelyBody;
 use crate::tls::Tls;
 
 /// Bounds of a listener.
@@ -28,7 +30,9 @@ pub struct ServeOptions {
     pub connections_max: usize,
     /// How long a client may take to send a request's header, and to sit idle between requests.
     pub header_timeout: Duration,
-    /// How long a client may read nothing of its answer.
+    /// How long a client may send nothing of a request's body, or too little.
+    pub body_timeout: Duration,
+    /// How long a client may read nothing of its answer, or too little.
     pub write_timeout: Duration,
     /// How long running requests may take to end once stopping.
     pub stop_grace: Duration,
@@ -39,6 +43,7 @@ impl Default for ServeOptions {
         Self {
             connections_max: 10_000,
             header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_mins(1),
             stop_grace: Duration::from_secs(10),
         }
@@ -67,6 +72,8 @@ pub async fn serve_tcp(
             Some(tls) => connections.serve(handshake(tls.acceptor(), stream), peer),
         }
     }
+    // Whoever comes now is refused instead of waiting for nothing.
+    drop(listener);
     connections.finish().await;
 }
 
@@ -81,6 +88,7 @@ pub async fn serve_unix(
     while let Some((stream, _)) = connections.next(|| listener.accept()).await {
         connections.serve(async move { Some(stream) }, None);
     }
+    drop(listener);
     connections.finish().await;
 }
 
@@ -147,23 +155,27 @@ impl Connections {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else { return };
+        let ServeOptions { header_timeout, body_timeout, write_timeout, .. } = self.options;
+        let doubts = Doubts::default();
+        let raised = doubts.clone();
         let service = self.router.clone().map_request(move |mut request: Request<Incoming>| {
             if let Some(peer) = peer {
                 request.extensions_mut().insert(peer);
             }
-            request
+            if let Some(doubt) = doubts.about_next() {
+                request.extensions_mut().insert(doubt);
+            }
+            request.map(|body| TimelyBody::new(body, body_timeout))
         });
         let service = TowerToHyperService::new(service);
         let stop = self.stop.clone();
-        let header_timeout = self.options.header_timeout;
-        let write_timeout = self.options.write_timeout;
         self.tasks.spawn(async move {
             let opened = tokio::select! {
                 opened = tokio::time::timeout(header_timeout, opening) => opened,
                 () = stop.cancelled() => return,
             };
             let Ok(Some(stream)) = opened else { return };
-            let stream = Impatient::new(stream, write_timeout);
+            let stream = Watched::new(Impatient::new(stream, write_timeout), raised);
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(header_timeout)

@@ -18,8 +18,10 @@ const BEARER: &str = "bearer";
 
 const DESCRIPTION: &str = "\
 Every answer that isn't a success is a problem (RFC 9457) with a `request_id`, also those that no \
-operation lists: 404 for a path that isn't here, 405 for a method that a path doesn't have, 414 for \
-an address and 431 for a header that are too long. Every answer has the header `x-request-id`. \
+operation lists: 404 for a path that isn't here, 405 for a method that a path doesn't have, 408 for a \
+body that comes too slowly, 414 for an address and 431 for a header that are too long. Every answer \
+has the header `x-request-id`. The exception is what can't be read as HTTP, or is far too long: the \
+answer is a bare 400, 414 or 431. \
 The document lists the collections and functions that whoever asks for it may use: ask with the \
 token of your user.";
 
