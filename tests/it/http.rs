@@ -8,6 +8,7 @@ mod collections;
 mod extensions_admin;
 mod files;
 mod functions;
+mod hidden_fields;
 mod hostile;
 mod live;
 mod metrics;

@@ -70,6 +70,14 @@ impl Rule {
     /// Their words in a collection's options.
     pub const WORDS: [&str; 4] = ["public", "auth", "owner", "admin"];
 
+    /// Whether it speaks of a field of the data.
+    pub(crate) fn names(&self, field: &str) -> bool {
+        match self {
+            Self::Where(expression) => expression.names(field),
+            Self::Public | Self::Auth | Self::Owner | Self::Admin => false,
+        }
+    }
+
     /// Reads a word or an expression over the fields of a schema.
     fn parse(text: &str, schema: &Schema) -> Result<Self, String> {
         let words = Self::WORDS.into_iter().zip(Self::ALL);

@@ -158,8 +158,9 @@ pub struct Collections<'a> {
 impl Collections<'_> {
     /// The collections whose records may be of use to whoever asks, by name.
     pub async fn list(&self, identity: &Identity) -> Result<Vec<Collection>, CollectionError> {
-        let shelved = self.core.visible_collections(Actor::client(identity)).await?;
-        Ok(shelved.into_iter().map(|shelved| shelved.collection).collect())
+        let actor = Actor::client(identity);
+        let visible = self.core.visible_collections(actor).await?;
+        Ok(visible.iter().map(|shelved| shelved.collection_shown(actor)).collect())
     }
 
     /// One collection.
@@ -169,10 +170,9 @@ impl Collections<'_> {
         name: &str,
     ) -> Result<Collection, CollectionError> {
         let inner = &self.core.inner;
+        let actor = Actor::client(identity);
         match inner.shelf.get(&inner.store, name).await? {
-            Some(shelved) if is_visible(Actor::client(identity), &shelved) => {
-                Ok(shelved.collection.clone())
-            }
+            Some(shelved) if is_visible(actor, &shelved) => Ok(shelved.collection_shown(actor)),
             Some(_) | None => Err(CollectionError::NotFound(name.to_owned())),
         }
     }
@@ -288,7 +288,7 @@ impl Core {
     }
 }
 
-fn is_visible(actor: Actor<'_>, shelved: &Shelved) -> bool {
+pub(crate) fn is_visible(actor: Actor<'_>, shelved: &Shelved) -> bool {
     [Operation::List, Operation::Read, Operation::Create]
         .into_iter()
         .any(|operation| authorize(actor, shelved.attempt(operation, None)).is_ok())

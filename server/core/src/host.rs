@@ -99,7 +99,7 @@ impl Host<'_> {
     ) -> Result<Record, RecordError> {
         let found = self.core.find_record(collection, id).await?;
         found.authorize(self.actor(), Operation::Read)?;
-        Ok(found.record)
+        Ok(found.shelved.shown(self.actor(), found.record))
     }
 
     /// A page of the records that may be seen, of one collection or of all.
@@ -110,7 +110,7 @@ impl Host<'_> {
             _ => return Err(RecordError::Query(format!("page_size must be 0 to {LIMIT_MAX}"))),
         };
         let start = PageToken::read(list.page_token.as_deref(), !list.sort.is_empty())?;
-        let (scope, rule) = self.scope(list.collection.as_deref()).await?;
+        let (scope, rule) = self.scope(&list).await?;
         let query = RecordQuery {
             scope,
             filter: rule.and(list.conditions.into()),
@@ -124,7 +124,12 @@ impl Host<'_> {
         records.truncate(limit as usize);
         let next_page_token =
             records.last().filter(|_| more).map(|record| start.next(record.id, limit));
-        Ok(RecordPage { records, next_page_token })
+        let mut shown = Vec::with_capacity(records.len());
+        for record in records {
+            let shelved = self.core.find_collection(record.collection.as_str()).await?;
+            shown.push(shelved.shown(self.actor(), record));
+        }
+        Ok(RecordPage { records: shown, next_page_token })
     }
 
     /// Creates a record; without an owner it belongs to whoever this acts for.
@@ -139,8 +144,10 @@ impl Host<'_> {
             None => self.cause.identity.user_id(),
         };
         let data = object(data)?;
-        let created = self.core.create_record(self.acting(), collection, data, owner_id).await?;
-        Ok(created.value)
+        match self.core.create_record(self.acting(), collection, data, owner_id).await {
+            Ok(created) => Ok(created.value),
+            Err(error) => Err(self.core.told(self.actor(), None, Some(collection), error).await),
+        }
     }
 
     /// Merges fields into a record.
@@ -152,8 +159,10 @@ impl Host<'_> {
     ) -> Result<Record, RecordError> {
         let data = object(data)?;
         let address = RecordAddress::any(collection, id);
-        let changed = self.core.change_record(self.acting(), &address, Change::Merge(data)).await?;
-        Ok(changed.value)
+        match self.core.change_record(self.acting(), &address, Change::Merge(data)).await {
+            Ok(changed) => Ok(changed.value),
+            Err(error) => Err(self.core.told(self.actor(), Some(&address), None, error).await),
+        }
     }
 
     /// Deletes a record.
@@ -163,14 +172,16 @@ impl Host<'_> {
         id: RecordId,
     ) -> Result<(), RecordError> {
         let address = RecordAddress::any(collection, id);
-        self.core.delete_record(self.acting(), &address).await?;
-        Ok(())
+        match self.core.delete_record(self.acting(), &address).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.core.told(self.actor(), Some(&address), None, error).await),
+        }
     }
 
     /// The collections that may be listed, read or added to, by name.
     pub async fn list_collections(&self) -> Result<Vec<Collection>, CollectionError> {
         let visible = self.core.visible_collections(self.actor()).await?;
-        Ok(visible.into_iter().map(|shelved| shelved.collection).collect())
+        Ok(visible.iter().map(|shelved| shelved.collection_shown(self.actor())).collect())
     }
 
     /// One user.
@@ -261,11 +272,12 @@ impl Host<'_> {
     }
 
     /// Which records may be listed, and what they have to fulfil for that.
-    async fn scope(&self, collection: Option<&str>) -> Result<(Scope, Filter), RecordError> {
-        if let Some(name) = collection {
+    async fn scope(&self, list: &ListRecords) -> Result<(Scope, Filter), RecordError> {
+        if let Some(name) = &list.collection {
             let shelved = self.core.find_collection(name).await?;
             let id = shelved.collection.id;
             let granted = authorize(self.actor(), shelved.attempt(Operation::List, None))?;
+            shelved.check_named(self.actor(), list)?;
             return Ok(match granted {
                 Granted::Everything => (Scope::Collection(id), Filter::always()),
                 Granted::OwnedBy(user) => (Scope::Owned(id, user), Filter::always()),
@@ -275,6 +287,10 @@ impl Host<'_> {
         let (mut full, mut owned) = (Vec::new(), Vec::new());
         let mut rules = Filter::always();
         for shelved in self.core.visible_collections(self.actor()).await? {
+            // Nobody learns of a field that isn't there by what a condition on it lets through.
+            if shelved.names_unseen(self.actor(), list) {
+                continue;
+            }
             match authorize(self.actor(), shelved.attempt(Operation::List, None)) {
                 Ok(Granted::Everything) => full.push(shelved.collection.id),
                 Ok(Granted::OwnedBy(_)) => owned.push(shelved.collection.id),

@@ -27,6 +27,7 @@ mod filter;
 mod function;
 mod function_call;
 mod function_schema;
+mod hidden;
 mod hook_engine;
 mod host;
 mod json_schema;

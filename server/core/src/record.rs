@@ -45,6 +45,9 @@ pub enum RecordError {
         /// Its field.
         field: String,
     },
+    /// Something refers to it that isn't for whoever acts.
+    #[error("the record can't be deleted: another record refers to it")]
+    ReferencedElsewhere,
     /// Too many records would go or change with it.
     #[error(
         "more than {0} records refer to it, directly or through others; delete some of them first"
@@ -85,7 +88,10 @@ impl Problem for RecordError {
             Self::Invalid(_) | Self::NotUnique { .. } | Self::Query(_) => Kind::Invalid,
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::Precondition(_) => Kind::PreconditionFailed,
-            Self::Referenced { .. } | Self::CascadeTooLarge(_) | Self::Changed => Kind::Conflict,
+            Self::Referenced { .. }
+            | Self::ReferencedElsewhere
+            | Self::CascadeTooLarge(_)
+            | Self::Changed => Kind::Conflict,
             Self::Denied(denied) => denied.kind(),
             Self::Refused(refusal) => refusal.kind(),
             Self::Store(error) => error.kind(),
@@ -101,6 +107,7 @@ impl Problem for RecordError {
             | Self::Query(_)
             | Self::TooLarge { .. }
             | Self::Referenced { .. }
+            | Self::ReferencedElsewhere
             | Self::CascadeTooLarge(_)
             | Self::Precondition(_)
             | Self::Changed
@@ -137,8 +144,11 @@ impl Records<'_> {
         collection: &str,
         data: Map<String, Value>,
     ) -> Result<Committed<Record>, RecordError> {
-        let owner_id = cause.identity.user_id();
-        self.core.create_record(Acting::client(cause), collection, data, owner_id).await
+        let (acting, owner_id) = (Acting::client(cause), cause.identity.user_id());
+        match self.core.create_record(acting, collection, data, owner_id).await {
+            Ok(created) => Ok(created),
+            Err(error) => Err(self.core.told(acting.actor(), None, Some(collection), error).await),
+        }
     }
 
     /// One record.
@@ -149,8 +159,9 @@ impl Records<'_> {
         id: RecordId,
     ) -> Result<Record, RecordError> {
         let found = self.core.find_record(Some(collection), id).await?;
-        found.authorize(Actor::client(identity), Operation::Read)?;
-        Ok(found.record)
+        let actor = Actor::client(identity);
+        found.authorize(actor, Operation::Read)?;
+        Ok(found.shelved.shown(actor, found.record))
     }
 
     /// Merges fields into a record and checks the whole again.
@@ -172,7 +183,11 @@ impl Records<'_> {
         address: &RecordAddress<'_>,
         change: Change,
     ) -> Result<Committed<Record>, RecordError> {
-        self.core.change_record(Acting::client(cause), address, change).await
+        let acting = Acting::client(cause);
+        match self.core.change_record(acting, address, change).await {
+            Ok(changed) => Ok(changed),
+            Err(error) => Err(self.core.told(acting.actor(), Some(address), None, error).await),
+        }
     }
 
     /// Deletes a record.
@@ -191,7 +206,11 @@ impl Records<'_> {
         cause: &Cause,
         address: &RecordAddress<'_>,
     ) -> Result<Committed<()>, RecordError> {
-        self.core.delete_record(Acting::client(cause), address).await
+        let acting = Acting::client(cause);
+        match self.core.delete_record(acting, address).await {
+            Ok(deleted) => Ok(deleted),
+            Err(error) => Err(self.core.told(acting.actor(), Some(address), None, error).await),
+        }
     }
 }
 

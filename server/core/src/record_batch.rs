@@ -92,7 +92,15 @@ impl Records<'_> {
         cause: &Cause,
         operations: &[BatchOperation],
     ) -> Result<Committed<Vec<Option<Record>>>, BatchError> {
-        self.core.write_batch(Acting::client(cause), operations).await
+        let acting = Acting::client(cause);
+        match self.core.write_batch(acting, operations).await {
+            Ok(written) => Ok(written),
+            Err(BatchError { index, error }) => {
+                let collection = operations.get(index).map(BatchOperation::collection);
+                let error = self.core.told(acting.actor(), None, collection, error).await;
+                Err(BatchError { index, error })
+            }
+        }
     }
 }
 
@@ -178,10 +186,12 @@ impl Core {
         plan: &mut Plan,
         acting: Acting<'_>,
         collection: &str,
-        data: Map<String, Value>,
+        mut data: Map<String, Value>,
     ) -> Result<(), RecordError> {
         let shelved = self.find_collection(collection).await?;
         authorize(acting.actor(), shelved.attempt(Operation::Create, None))?;
+        let unseen = shelved.unseen(acting.actor());
+        data.retain(|name, _| !unseen.contains(&name.as_str()));
         let data = self.checked(&shelved.schema, data)?;
         let draft = RecordEvent {
             collection: collection.to_owned(),
@@ -206,7 +216,7 @@ impl Core {
             collection_version: shelved.version,
             record: record.clone(),
         })));
-        plan.add(Some(record), failed_open);
+        plan.add(Some(shelved.shown(acting.actor(), record)), failed_open);
         Ok(())
     }
 
@@ -220,7 +230,8 @@ impl Core {
         let mut found = self.find_left(plan, address).await?;
         found.authorize(acting.actor(), Operation::Update)?;
         found.expect(&address.expected)?;
-        let data = change.applied_to(&found.record.data)?;
+        let kept = found.shelved.unseen(acting.actor());
+        let data = change.applied_to(&found.record.data, &kept)?;
         let data = self.checked(&found.shelved.schema, data)?;
         let event = Event::RecordUpdate(RecordEvent {
             data: data.clone(),
@@ -246,7 +257,7 @@ impl Core {
         })));
         let left = (found.record.clone(), found.record.version);
         plan.left.insert(address.id, Some(left));
-        plan.add(Some(found.record), failed_open);
+        plan.add(Some(found.shelved.shown(acting.actor(), found.record)), failed_open);
         Ok(())
     }
 

@@ -71,15 +71,25 @@ pub enum Change {
 }
 
 impl Change {
-    pub(crate) fn applied_to(&self, old: &JsonBytes) -> Result<Map<String, Value>, RecordError> {
-        match self {
-            Self::Merge(fields) => {
-                let mut merged = object(old)?;
-                merged.extend(fields.clone());
-                Ok(merged)
+    /// The new data. What is `kept` isn't there for whoever changes the record, and stays.
+    pub(crate) fn applied_to(
+        &self,
+        old: &JsonBytes,
+        kept: &[&str],
+    ) -> Result<Map<String, Value>, RecordError> {
+        let is_kept = |name: &String| kept.contains(&name.as_str());
+        let (fields, mut data) = match self {
+            Self::Merge(fields) => (fields, object(old)?),
+            Self::Replace(fields) if kept.is_empty() => return Ok(fields.clone()),
+            Self::Replace(fields) => {
+                let mut old = object(old)?;
+                old.retain(|name, _| is_kept(name));
+                (fields, old)
             }
-            Self::Replace(data) => Ok(data.clone()),
-        }
+        };
+        let given = fields.iter().filter(|(name, _)| !is_kept(name));
+        data.extend(given.map(|(name, value)| (name.clone(), value.clone())));
+        Ok(data)
     }
 }
 
@@ -89,11 +99,13 @@ impl Core {
         &self,
         acting: Acting<'_>,
         collection: &str,
-        data: Map<String, Value>,
+        mut data: Map<String, Value>,
         owner_id: Option<UserId>,
     ) -> Result<Committed<Record>, RecordError> {
         let mut shelved = self.find_collection(collection).await?;
         authorize(acting.actor(), shelved.attempt(Operation::Create, None))?;
+        let unseen = shelved.unseen(acting.actor());
+        data.retain(|name, _| !unseen.contains(&name.as_str()));
         let draft = RecordEvent {
             collection: collection.to_owned(),
             record_id: None,
@@ -123,7 +135,8 @@ impl Core {
             match created.map_err(|error| refused(&shelved, error))? {
                 Written::Done => {
                     self.events_committed();
-                    return Ok(Committed { value: record, failed_open });
+                    let value = shelved.shown(acting.actor(), record);
+                    return Ok(Committed { value, failed_open });
                 }
                 Written::Stale => {
                     self.inner.shelf.forget(collection);
@@ -148,7 +161,8 @@ impl Core {
             let mut found = self.find_record(address.collection, address.id).await?;
             found.authorize(acting.actor(), Operation::Update)?;
             found.expect(&address.expected)?;
-            let data = change.applied_to(&found.record.data)?;
+            let kept = found.shelved.unseen(acting.actor());
+            let data = change.applied_to(&found.record.data, &kept)?;
             let data = self.checked(&found.shelved.schema, data)?;
             let event = Event::RecordUpdate(RecordEvent {
                 data: data.clone(),
@@ -178,7 +192,8 @@ impl Core {
             let written = self.inner.store.update_record(written).await;
             if written.map_err(|error| refused(&found.shelved, error))? == Written::Done {
                 self.events_committed();
-                return Ok(Committed { value: found.record, failed_open });
+                let value = found.shelved.shown(acting.actor(), found.record);
+                return Ok(Committed { value, failed_open });
             }
             self.inner.shelf.forget(found.record.collection.as_str());
         }

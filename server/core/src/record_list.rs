@@ -10,7 +10,7 @@ use crate::access::{Actor, Granted, Operation, authorize};
 use crate::cursor::Cursor;
 use crate::filter::{self, Fields};
 use crate::live::Sight;
-use crate::record::{LIMIT_MAX, RecordError, Records};
+use crate::record::{Found, LIMIT_MAX, RecordError, Records};
 use crate::record_view::{RecordView, Selection};
 use crate::shelf::Shelved;
 
@@ -89,7 +89,8 @@ impl Records<'_> {
         }
         let shelved = self.core.find_collection(collection).await?;
         let (scope, filter) = seen(&shelved, identity, query.filter.as_deref())?;
-        let selection = Selection::read(shelved.fields(identity), query.fields.as_deref())?;
+        let fields = shelved.fields(Actor::client(identity));
+        let selection = Selection::read(fields, query.fields.as_deref())?;
         let asked = query.filter.as_deref().unwrap_or_default();
         let (sort, from) = match cursor {
             None => {
@@ -106,7 +107,7 @@ impl Records<'_> {
                 (sort, PageStart::After { values, id })
             }
         };
-        let keys = sort_keys(shelved.fields(identity), &sort)?;
+        let keys = sort_keys(fields, &sort)?;
         let store = &self.core.inner.store;
         // One more tells whether there is another page.
         let page = RecordQuery { scope, filter, sort: keys, from, limit: limit + 1 };
@@ -150,9 +151,10 @@ impl Records<'_> {
         id: RecordId,
         fields: Option<&str>,
     ) -> Result<RecordView, RecordError> {
-        let record = self.get(identity, collection, id).await?;
-        let shelved = self.core.find_collection(collection).await?;
-        Ok(Selection::read(shelved.fields(identity), fields)?.view(record))
+        let actor = Actor::client(identity);
+        let Found { record, shelved, .. } = self.core.find_record(Some(collection), id).await?;
+        authorize(actor, shelved.attempt(Operation::Read, Some(&record)))?;
+        Ok(Selection::read(shelved.fields(actor), fields)?.view(record))
     }
 }
 
@@ -162,16 +164,17 @@ pub(crate) fn seen(
     identity: &Identity,
     filter: Option<&str>,
 ) -> Result<(Scope, Filter), RecordError> {
+    let actor = Actor::client(identity);
     let attempt = shelved.attempt(Operation::List, None);
     let id = shelved.collection.id;
-    let (scope, rule) = match authorize(Actor::client(identity), attempt)? {
+    let (scope, rule) = match authorize(actor, attempt)? {
         Granted::Everything => (Scope::Collection(id), None),
         Granted::OwnedBy(user) => (Scope::Owned(id, user), None),
         Granted::Where(rule) => (Scope::Collection(id), Some(rule)),
     };
     let filter = match filter {
         None => Filter::always(),
-        Some(text) => filter::read(text, shelved.fields(identity))
+        Some(text) => filter::read(text, shelved.fields(actor))
             .map_err(|error| RecordError::Query(error.to_string()))?,
     };
     let filter = match rule {

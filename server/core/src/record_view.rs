@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use tinybase_model::{JsonBytes, Record};
 
 use crate::filter::Fields;
+use crate::hidden::leave_out;
 use crate::record::RecordError;
 
 /// The most fields of a selection.
@@ -71,10 +72,7 @@ impl Selection {
             // Only fields that may be shown were chosen.
             Some(chosen) if !chosen.all_data => record.data = chosen.data(&record.data),
             Some(_) | None if !self.hidden.is_empty() => {
-                // Data is an object.
-                let mut data: Map<String, Value> = record.data.parse().unwrap_or_default();
-                data.retain(|name, _| !self.hidden.contains(name));
-                record.data = JsonBytes::from(&data);
+                leave_out(&mut record.data, &self.hidden);
             }
             Some(_) | None => {}
         }

@@ -84,6 +84,11 @@ impl Expression {
         Ok(Self { text: text.into(), root: Arc::new(root) })
     }
 
+    /// Whether it speaks of a field of the data.
+    pub(crate) fn names(&self, field: &str) -> bool {
+        self.root.names(field)
+    }
+
     /// What it demands of records when this identity asks at this time.
     pub(crate) fn demand(&self, identity: &Identity, now: Timestamp) -> Demand {
         self.root.demand(&Asking { identity, now })
@@ -126,6 +131,20 @@ impl Asking<'_> {
 }
 
 impl Node {
+    fn names(&self, field: &str) -> bool {
+        let is_it = |name: &str| {
+            let path = name.strip_prefix("data.").unwrap_or_default();
+            path.split('.').next() == Some(field)
+        };
+        match self {
+            Self::Constant(_) | Self::Asker(_) => false,
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(|node| node.names(field)),
+            Self::Not(node) => node.names(field),
+            Self::Compare(name, ..) => is_it(name),
+            Self::Same(left, right) => is_it(left) || is_it(right),
+        }
+    }
+
     /// What it comes to, as simply as it can be said.
     fn demand(&self, asking: &Asking<'_>) -> Demand {
         match self {

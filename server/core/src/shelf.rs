@@ -6,12 +6,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
 use thiserror::Error;
-use tinybase_model::{Collection, FieldViolation, Identity, Record};
+use tinybase_model::{Collection, FieldViolation, Record};
 use tinybase_store::{FieldIndex, Store, StoreError, StoredCollection};
 
 use crate::access::{AccessRules, Attempt, Operation};
 use crate::collection::Definition;
-use crate::filter::Fields;
 use crate::relations::Relations;
 use crate::schema::Schema;
 
@@ -100,11 +99,6 @@ impl Shelved {
         record: Option<&'a Record>,
     ) -> Attempt<'a> {
         Attempt { operation, collection: &self.collection.name, rules: &self.rules, record }
-    }
-
-    /// The fields that somebody may name in a query.
-    pub(crate) fn fields(&self, identity: &Identity) -> Fields<'_> {
-        Fields { schema: &self.schema, with_hidden: identity.is_admin() }
     }
 
     /// Reads schema and rules.

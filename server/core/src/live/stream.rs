@@ -15,6 +15,7 @@ use super::seen::{Change, Sight};
 use super::tail::Batch;
 use super::{COLLECTIONS_MAX, LiveError};
 use crate::Core;
+use crate::access::Actor;
 use crate::record_list::sight;
 use crate::record_view::Selection;
 
@@ -149,7 +150,8 @@ impl Core {
         for name in &query.collections {
             let shelved = self.find_collection(name).await?;
             let sight = sight(&shelved, &identity, query.filter.as_deref())?;
-            let selection = Selection::read(shelved.fields(&identity), query.fields.as_deref())?;
+            let fields = shelved.fields(Actor::client(&identity));
+            let selection = Selection::read(fields, query.fields.as_deref())?;
             collections.push((sight, selection, shelved.version));
         }
         Ok(View { identity, collections })

@@ -6,11 +6,11 @@ use serde_json::json;
 use tinybase_hooks::{Hold, ParkedDelivery, SubscriptionKey};
 use tinybase_model::{
     Cause, Comparison, Condition, FunctionAuth, Identity, ListRecords, Outcome, Permissions,
-    Position, RecordId, SortKey, UserId,
+    Position, Record, RecordId, SortKey, UserId,
 };
 
 use super::{TestCore, caused_by, extension, function, json_bytes, map, operator, user};
-use crate::{Kind, Problem, RecordError, event_log};
+use crate::{Kind, NewCollection, Problem, RecordError, event_log};
 
 fn listed(capabilities: &[&str]) -> Permissions {
     Permissions::Listed {
@@ -166,6 +166,62 @@ async fn pages_follow_each_other_in_any_order() {
     ] {
         let refused = host.list_records(bad).await.expect_err("nonsense");
         assert!(matches!(refused, RecordError::Query(_)), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn hidden_fields_are_there_for_an_extension_itself_and_for_administrators() {
+    let test = TestCore::new().await;
+    let new = NewCollection {
+        name: "notes".to_owned(),
+        label: "Notes".to_owned(),
+        schema: json!({"fields": [
+            {"name": "n", "type": "int"},
+            {"name": "secret", "type": "string", "hidden": true, "default": "kept"},
+        ]}),
+        options: Some(json!({"access": {"update": "auth"}})),
+    };
+    test.core.collections().create(&operator(), new).await.expect("a collection");
+    let ann = test.user("ann@example.com").await.id;
+    let permissions = listed(&["records:read:*", "records:write:*"]);
+    for (cause, sees) in [(itself(), true), (operator(), true), (caused_by(user(ann)), false)] {
+        let host = test.core.host(&extension(), &permissions, &cause);
+        let shows = |record: &Record| record.data.text().contains("secret");
+        let data = json_bytes(&json!({"n": 1, "secret": "given"}));
+        let created = host.create_record("notes", &data, None).await.expect("a record");
+        assert_eq!(shows(&created), sees, "{cause:?}");
+        let change = json_bytes(&json!({"n": 2, "secret": "other"}));
+        let changed = host.update_record(None, created.id, &change).await.expect("a change");
+        assert_eq!(shows(&changed), sees);
+        let read = host.get_record(None, created.id).await.expect("a record");
+        assert_eq!(shows(&read), sees);
+        let stored = test.store.record(created.id).await.expect("a read").expect("a record");
+        let kept = stored.record.data.text().contains("kept");
+        assert_eq!(kept, !sees, "only who sees it changes it: {}", stored.record.data.text());
+        let condition = |field: &str| Condition {
+            field: field.to_owned(),
+            comparison: Comparison::NotEqual,
+            value: json!("x"),
+        };
+        for collection in [None, Some("notes".to_owned())] {
+            let list = ListRecords { collection: collection.clone(), ..ListRecords::default() };
+            let page = host.list_records(list).await.expect("a page");
+            assert!(page.records.iter().all(|record| shows(record) == sees));
+            let conditions = vec![condition("data.secret")];
+            let list = ListRecords { collection, conditions, ..ListRecords::default() };
+            match host.list_records(list.clone()).await {
+                Ok(page) => assert_eq!(!page.records.is_empty(), sees),
+                Err(error) => {
+                    assert!(!sees, "{error}");
+                    let conditions = vec![condition("data.nosuch")];
+                    let unknown = host.list_records(ListRecords { conditions, ..list }).await;
+                    let unknown = unknown.expect_err("no such field").to_string();
+                    assert_eq!(error.to_string(), unknown.replace("nosuch", "secret"));
+                }
+            }
+        }
+        let listed = host.list_collections().await.expect("collections");
+        assert_eq!(listed[0].schema.text().contains("secret"), sees);
     }
 }
 
