@@ -5,6 +5,7 @@ mod application_tokens;
 mod auth;
 mod batch;
 mod collections;
+mod expand;
 mod extensions_admin;
 mod files;
 mod functions;

@@ -1,12 +1,16 @@
 //! Entity tags: a record's version, and what a request says about the version that it means.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use tinybase_core::Expected;
 
 use crate::app::App;
+use crate::body::Json;
 use crate::problem::{HttpProblem, Kind};
 
 /// The most tags of one header.
@@ -44,6 +48,30 @@ impl FromRequestParts<App> for IfMatch {
 pub(crate) struct IfNoneMatch(Option<Tags>);
 
 impl IfNoneMatch {
+    /// An answer that is more than a version of a record, with a tag of its content: nothing but that
+    /// says whether it is still the same. It is a weak one, which `if-match` never takes.
+    pub(crate) fn answer<T: Serialize>(&self, body: &T) -> Response {
+        let Ok(text) = serde_json::to_vec(body) else { return Json(body).into_response() };
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        let tag = format!("{:016x}", hasher.finish());
+        let is_known = match &self.0 {
+            None => false,
+            Some(Tags::All) => true,
+            Some(Tags::Some(tags)) => tags.iter().any(|known| known.text == tag),
+        };
+        let mut response = if is_known {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+        };
+        // Hexadecimal digits in quotes, which every header takes.
+        if let Ok(value) = HeaderValue::try_from(format!("W/\"{tag}\"")) {
+            response.headers_mut().insert(header::ETAG, value);
+        }
+        response
+    }
+
     /// Whether a version needn't be sent again.
     pub(crate) fn has(&self, version: i64) -> bool {
         match &self.0 {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tinybase_core::{
     Change, Committed, Core, LIMIT_MAX, ListQuery, Page, RecordAddress, RecordCount, RecordList,
+    ViewQuery,
 };
 use tinybase_model::{Record, RecordId};
 use utoipa::ToSchema;
@@ -56,6 +57,8 @@ struct ListParams {
     filter: Option<String>,
     /// Which fields to show, separated by commas, such as `id,title,author.name`.
     fields: Option<String>,
+    /// Which references to follow, separated by commas, such as `author,author.team`.
+    expand: Option<String>,
     /// `false` leaves the total out.
     count: Option<bool>,
 }
@@ -81,6 +84,8 @@ struct CountParams {
 struct ShowParams {
     /// Which fields to show, separated by commas, such as `id,title,author.name`.
     fields: Option<String>,
+    /// Which references to follow, separated by commas, such as `author,author.team`.
+    expand: Option<String>,
 }
 
 impl ListParams {
@@ -96,7 +101,7 @@ impl ListParams {
             page: Page { limit, offset, cursor: self.cursor },
             sort: order(self.sort, self.sort_by, self.sort_order)?,
             filter: self.filter,
-            fields: self.fields,
+            view: ViewQuery { fields: self.fields, expand: self.expand },
             without_total: self.count == Some(false),
         })
     }
@@ -200,10 +205,15 @@ async fn show(
     State(core): State<Core>,
     caller: Caller,
     Segments((name, id)): Segments<(String, RecordId)>,
-    Params(ShowParams { fields }): Params<ShowParams>,
+    Params(ShowParams { fields, expand }): Params<ShowParams>,
     known: IfNoneMatch,
 ) -> Result<Response, HttpProblem> {
-    let record = core.records().view(&caller.identity, &name, id, fields.as_deref()).await?;
+    let is_expanded = expand.is_some();
+    let view = ViewQuery { fields, expand };
+    let record = core.records().view(&caller.identity, &name, id, &view).await?;
+    if is_expanded {
+        return Ok(known.answer(&record));
+    }
     let version = record.version();
     if known.has(version) {
         return Ok(tagged(StatusCode::NOT_MODIFIED.into_response(), version));

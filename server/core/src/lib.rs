@@ -14,6 +14,8 @@ mod counts;
 mod credentials;
 mod cursor;
 mod event_log;
+mod expanded;
+mod expansion;
 mod extension_admin;
 mod extension_setting;
 mod field;
@@ -104,7 +106,7 @@ pub use record::{LIMIT_MAX, RecordError, Records};
 pub use record_batch::{BATCH_MAX, BatchError, BatchOperation};
 pub use record_change::{Change, Expected, RecordAddress};
 pub use record_list::{ListQuery, Page, RecordCount, RecordList};
-pub use record_view::RecordView;
+pub use record_view::{RecordView, ViewQuery};
 pub use schedule::{
     NewSchedule, RunPage, Schedule, ScheduleChange, ScheduleError, SchedulePage, ScheduleState,
     Schedules,

@@ -11,7 +11,7 @@ use crate::cursor::Cursor;
 use crate::filter::{self, Fields};
 use crate::live::Sight;
 use crate::record::{Found, LIMIT_MAX, RecordError, Records};
-use crate::record_view::{RecordView, Selection};
+use crate::record_view::{RecordView, Selection, ViewQuery};
 use crate::shelf::Shelved;
 
 /// Which records of a collection to list.
@@ -23,8 +23,8 @@ pub struct ListQuery {
     pub sort: Option<String>,
     /// What they have to fulfil.
     pub filter: Option<String>,
-    /// Which fields to show, separated by commas; all unless given.
-    pub fields: Option<String>,
+    /// What to show of each.
+    pub view: ViewQuery,
     /// Whether nobody needs to know how many there are.
     pub without_total: bool,
 }
@@ -89,8 +89,10 @@ impl Records<'_> {
         }
         let shelved = self.core.find_collection(collection).await?;
         let (scope, filter) = seen(&shelved, identity, query.filter.as_deref())?;
-        let fields = shelved.fields(Actor::client(identity));
-        let selection = Selection::read(fields, query.fields.as_deref())?;
+        let actor = Actor::client(identity);
+        let fields = shelved.fields(actor);
+        let selection = Selection::read(fields, query.view.fields.as_deref())?;
+        let expansion = self.core.expansion(actor, &shelved, query.view.expand.as_deref()).await?;
         let asked = query.filter.as_deref().unwrap_or_default();
         let (sort, from) = match cursor {
             None => {
@@ -126,7 +128,9 @@ impl Records<'_> {
         } else {
             Some(self.core.inner.counts.total(store, &scope, &filter).await?)
         };
-        let records = records.into_iter().map(|record| selection.view(record)).collect();
+        let expanded = self.core.expand(actor, &records, &expansion).await?;
+        let records = records.into_iter().zip(expanded);
+        let records = records.map(|(record, expand)| selection.view(record, expand)).collect();
         Ok(RecordList { records, total, limit: *limit, offset: *offset, next_cursor })
     }
 
@@ -149,12 +153,15 @@ impl Records<'_> {
         identity: &Identity,
         collection: &str,
         id: RecordId,
-        fields: Option<&str>,
+        view: &ViewQuery,
     ) -> Result<RecordView, RecordError> {
         let actor = Actor::client(identity);
         let Found { record, shelved, .. } = self.core.find_record(Some(collection), id).await?;
         authorize(actor, shelved.attempt(Operation::Read, Some(&record)))?;
-        Ok(Selection::read(shelved.fields(actor), fields)?.view(record))
+        let selection = Selection::read(shelved.fields(actor), view.fields.as_deref())?;
+        let expansion = self.core.expansion(actor, &shelved, view.expand.as_deref()).await?;
+        let expanded = self.core.expand(actor, std::slice::from_ref(&record), &expansion).await?;
+        Ok(selection.view(record, expanded.into_iter().next().flatten()))
     }
 }
 

@@ -7,6 +7,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 use tinybase_model::{JsonBytes, Record};
 
+use crate::expanded::Expand;
 use crate::filter::Fields;
 use crate::hidden::leave_out;
 use crate::record::RecordError;
@@ -66,8 +67,8 @@ impl Selection {
         Ok(Self { hidden, chosen: Some(Arc::new(chosen)) })
     }
 
-    /// A record with what is selected.
-    pub(crate) fn view(&self, mut record: Record) -> RecordView {
+    /// A record with what is selected, and beside it what it refers to.
+    pub(crate) fn view(&self, mut record: Record, expand: Option<Expand>) -> RecordView {
         match &self.chosen {
             // Only fields that may be shown were chosen.
             Some(chosen) if !chosen.all_data => record.data = chosen.data(&record.data),
@@ -76,7 +77,7 @@ impl Selection {
             }
             Some(_) | None => {}
         }
-        RecordView { record, selection: self.clone() }
+        RecordView { record, selection: self.clone(), expand }
     }
 }
 
@@ -111,11 +112,22 @@ fn copy(from: &Map<String, Value>, path: &[String], to: &mut Map<String, Value>)
     }
 }
 
+/// What of a record to show.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ViewQuery {
+    /// Which fields, separated by commas; all unless given.
+    pub fields: Option<String>,
+    /// Which references to follow, separated by commas.
+    pub expand: Option<String>,
+}
+
 /// A record as a client wants to see it.
 #[derive(Debug, Clone)]
 pub struct RecordView {
     record: Record,
     selection: Selection,
+    /// What it refers to, if that was asked for.
+    expand: Option<Expand>,
 }
 
 impl RecordView {
@@ -133,9 +145,13 @@ impl RecordView {
 impl Serialize for RecordView {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let record = &self.record;
-        let Some(chosen) = &self.selection.chosen else { return record.serialize(serializer) };
+        let chosen = self.selection.chosen.as_deref();
+        if chosen.is_none() && self.expand.is_none() {
+            return record.serialize(serializer);
+        }
         let mut map = serializer.serialize_map(None)?;
-        for own in OWN.into_iter().filter(|own| chosen.own.contains(own)) {
+        let is_chosen = |own: &&str| chosen.is_none_or(|chosen| chosen.own.contains(own));
+        for own in OWN.into_iter().filter(is_chosen) {
             match own {
                 "id" => map.serialize_entry(own, &record.id)?,
                 "collection_id" => map.serialize_entry(own, &record.collection_id)?,
@@ -144,8 +160,11 @@ impl Serialize for RecordView {
                 _ => map.serialize_entry(own, &record.updated_at)?,
             }
         }
-        if chosen.all_data || !chosen.paths.is_empty() {
+        if chosen.is_none_or(|chosen| chosen.all_data || !chosen.paths.is_empty()) {
             map.serialize_entry("data", &record.data)?;
+        }
+        if let Some(expand) = &self.expand {
+            map.serialize_entry("expand", expand)?;
         }
         map.end()
     }

@@ -1,6 +1,7 @@
 //! Reading, changing and deleting records. How they are created is in `creation`.
 
 use jiff::Timestamp;
+use serde::Serialize;
 use tinybase_model::{JsonBytes, Record, RecordId};
 
 use crate::cascade::Cascade;
@@ -64,6 +65,19 @@ pub(crate) const RECORD_BY_ID: Sql = Sql::same(
     where r.id = $1 and c.deleted_name is null",
 );
 
+pub(crate) const RECORDS_BY_ID: Sql = Sql::each(
+    "
+    select r.id, r.collection_id, c.name, r.owner_id, cast(r.data as text), r.created_at,
+           r.updated_at, r.version
+    from records r join collections c on c.id = r.collection_id
+    where r.id in (select value from json_each($1)) and c.deleted_name is null",
+    "
+    select r.id, r.collection_id, c.name, r.owner_id, cast(r.data as text), r.created_at,
+           r.updated_at, r.version
+    from records r join collections c on c.id = r.collection_id
+    where r.id in (select jsonb_array_elements_text($1::jsonb)) and c.deleted_name is null",
+);
+
 pub(crate) const UPDATE_RECORD: Sql = Sql::each(
     "
     update records set data = $4, updated_at = $5, version = version + 1
@@ -101,6 +115,19 @@ impl Store {
         let Some(row) = row else { return Ok(None) };
         let record = decode(&row)?;
         Ok(Some(StoredRecord { version: record.version, record }))
+    }
+
+    /// Those of some records that are there, of any collections.
+    pub async fn records_by_id(&self, ids: &[RecordId]) -> Result<Vec<Record>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = query(RECORDS_BY_ID)
+            .bind(id_array(ids))
+            .fetch_all(self.reader())
+            .await
+            .map_err(StoreError::read("records"))?;
+        rows.iter().map(decode).collect()
     }
 
     /// Changes a record unless it or its collection changed since it was read.
@@ -171,6 +198,11 @@ fn logged(rows: u64, event: &NewEvent, events: &mut Vec<NewEvent>) -> Written {
     }
     events.push(event.clone());
     Written::Done
+}
+
+/// Ids as one value, so that a statement's text doesn't depend on their number.
+pub(crate) fn id_array<T: Serialize>(ids: &[T]) -> String {
+    serde_json::to_string(ids).unwrap_or_else(|_| unreachable!("ids serialise"))
 }
 
 /// Reads the eight columns of a record.

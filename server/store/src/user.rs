@@ -5,6 +5,7 @@ use std::fmt;
 use tinybase_model::{User, UserId};
 
 use crate::event::NewEvent;
+use crate::record::id_array;
 use crate::sql::{Connection, Row, Sql, query};
 use crate::time::{micros, timestamp};
 use crate::write::Write;
@@ -65,6 +66,15 @@ pub(crate) const USER_BY_EMAIL: Sql = Sql::same(
     select id, email, is_admin, created_at, updated_at, password_hash from users where email = $1",
 );
 
+pub(crate) const USERS_BY_ID: Sql = Sql::each(
+    "
+    select id, email, is_admin, created_at, updated_at from users
+    where id in (select value from json_each($1))",
+    "
+    select id, email, is_admin, created_at, updated_at from users
+    where id in (select jsonb_array_elements_text($1::jsonb))",
+);
+
 impl Store {
     /// Creates a user unless somebody has the address.
     pub async fn create_user(&self, new: NewUser) -> Result<UserCreated, StoreError> {
@@ -79,6 +89,19 @@ impl Store {
             .await
             .map_err(StoreError::read("a user"))?;
         row.as_ref().map(decode).transpose()
+    }
+
+    /// Those of some users that are there.
+    pub async fn users_by_id(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = query(USERS_BY_ID)
+            .bind(id_array(ids))
+            .fetch_all(self.reader())
+            .await
+            .map_err(StoreError::read("users"))?;
+        rows.iter().map(decode).collect()
     }
 
     /// A user by address, for a login.

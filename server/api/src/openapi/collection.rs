@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tinybase_core::DataSchemas;
 use tinybase_model::Collection;
 
@@ -14,11 +14,17 @@ const ANY: &str = "/api/collections/{name}/records";
 /// Schemas of the base that hold records or their data.
 const WITH_DATA: [&str; 3] = ["Record", "RecordList", "RecordBody"];
 
-/// Adds a collection's operations and schemas, made of those for any collection.
-pub(super) fn add(base: &Value, collection: &Collection, is_admin: bool, added: &mut Added) {
+/// Adds a collection's operations and schemas, made of those for any collection. `visible` are the
+/// collections that whoever asks may use.
+pub(super) fn add(
+    base: &Value,
+    collection: &Collection,
+    (is_admin, visible): (bool, &[&str]),
+    added: &mut Added,
+) {
     let name = collection.name.as_str();
-    let Ok(schema) = collection.schema.parse::<Value>() else { return };
-    let DataSchemas { input, patch, output } = DataSchemas::of(&schema, is_admin);
+    let Ok(definition) = collection.schema.parse::<Value>() else { return };
+    let DataSchemas { input, patch, output } = DataSchemas::of(&definition, is_admin);
     let own = |what: &str| format!("{name}.{what}");
     let names: HashMap<&str, String> = WITH_DATA.map(|what| (what, own(what))).into();
     for (what, schema) in [("Input", input), ("Patch", patch), ("Data", output)] {
@@ -35,6 +41,9 @@ pub(super) fn add(base: &Value, collection: &Collection, is_admin: bool, added: 
         if let Some(data) = data {
             schema["properties"]["data"] = json!({ "$ref": reference(&own(data)) });
         }
+        if of == "Record" {
+            set_expand(&mut schema, own_expand(&definition, visible));
+        }
         added.schemas.insert(own(called), schema);
     }
     let tag = format!("collection:{name}");
@@ -50,6 +59,41 @@ pub(super) fn add(base: &Value, collection: &Collection, is_admin: bool, added: 
             own_operation(operation, name, &tag, &names);
         }
         added.paths.insert(path.replacen("{name}", name, 1), item);
+    }
+}
+
+const EXPAND: &str = "What it refers to, by field, if that was asked for and may be read";
+
+/// What the records of any collection refer to.
+pub(super) fn any_expand() -> Value {
+    let one_of = [json!({ "$ref": reference("Record") }), json!({ "$ref": reference("User") })];
+    json!({ "type": "object", "description": EXPAND, "additionalProperties": { "anyOf": one_of } })
+}
+
+/// What the records of a collection refer to, as far as it is for whoever asks; none if it is nothing.
+fn own_expand(schema: &Value, visible: &[&str]) -> Option<Value> {
+    let fields = schema["fields"].as_array().into_iter().flatten();
+    let properties: Map<String, Value> = fields
+        .filter(|field| field["type"] == "reference")
+        .filter_map(|field| {
+            let target = match field["collection"].as_str()? {
+                "users" => "User".to_owned(),
+                name if visible.contains(&name) => format!("{name}.Record"),
+                _ => return None,
+            };
+            Some((field["name"].as_str()?.to_owned(), json!({ "$ref": reference(&target) })))
+        })
+        .collect();
+    let expand = json!({ "type": "object", "description": EXPAND, "properties": properties });
+    (!properties.is_empty()).then_some(expand)
+}
+
+fn set_expand(schema: &mut Value, expand: Option<Value>) {
+    if let Some(properties) = schema["properties"].as_object_mut() {
+        match expand {
+            Some(expand) => properties.insert("expand".to_owned(), expand),
+            None => properties.remove("expand"),
+        };
     }
 }
 

@@ -37,8 +37,10 @@ struct Visible {
 
 impl Document {
     pub(crate) fn new(api: &OpenApi) -> Self {
-        let base = serde_json::to_value(api)
+        let mut base = serde_json::to_value(api)
             .unwrap_or_else(|_| unreachable!("the document's keys are texts"));
+        let record = &mut base["components"]["schemas"]["Record"];
+        record["properties"]["expand"] = collection::any_expand();
         Self(Arc::new(Inner { base, kept: Mutex::default() }))
     }
 
@@ -104,8 +106,9 @@ impl Visible {
 
     fn complete(&self, mut document: Value) -> Value {
         let mut added = Added::default();
+        let names: Vec<&str> = self.collections.iter().map(|one| one.name.as_str()).collect();
         for one in &self.collections {
-            collection::add(&document, one, self.is_admin, &mut added);
+            collection::add(&document, one, (self.is_admin, &names), &mut added);
         }
         for (info, schema) in &self.functions {
             function::add(&document, info, schema, &mut added);

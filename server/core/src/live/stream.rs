@@ -278,10 +278,10 @@ impl LiveStream {
         let Some((change, selection, collection_id)) = found else { return };
         let (name, data) = match change {
             Change::Created(record) => {
-                ("record.create", serde_json::to_value(selection.view(record)))
+                ("record.create", serde_json::to_value(selection.view(record, None)))
             }
             Change::Updated(record) => {
-                ("record.update", serde_json::to_value(selection.view(record)))
+                ("record.update", serde_json::to_value(selection.view(record, None)))
             }
             Change::Deleted(id) => {
                 ("record.delete", Ok(json!({ "id": id, "collection_id": collection_id })))
