@@ -32,6 +32,9 @@ pub(crate) struct Manifest {
     pub(crate) created_at: jiff::Timestamp,
     /// How many rows each table has.
     pub(crate) rows: BTreeMap<String, u64>,
+    /// The buckets that have files which aren't in the archive, and how many.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) buckets: BTreeMap<String, u64>,
     pub(crate) entries: Vec<Entry>,
 }
 
@@ -59,12 +62,15 @@ pub(crate) async fn create(
     })
     .await
     .with_context(|| format!("failed to copy {url}"))?;
+    let copied = DatabaseUrl::file(&database);
+    let buckets = upkeep::buckets(&copied).await.context("failed to read the copy")?;
     progress("writing the archive");
     let manifest = Manifest {
         format: FORMAT,
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
         created_at: jiff::Timestamp::now(),
         rows: rows.into_iter().map(|copied| (copied.table, copied.rows)).collect(),
+        buckets: buckets.into_iter().collect(),
         entries: Vec::new(),
     };
     let (data, archive) = (data.to_owned(), archive.to_owned());

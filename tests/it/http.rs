@@ -4,6 +4,7 @@ mod activity;
 mod application_tokens;
 mod auth;
 mod batch;
+mod buckets;
 mod collections;
 mod expand;
 mod extensions_admin;

@@ -2,12 +2,14 @@
 //! waiting for a state instead of for a while.
 
 mod database;
+mod moto;
 mod process;
 mod server;
 mod wait;
 mod zoo;
 
 pub use database::{PostgresDatabase, PostgresServer};
+pub use moto::Moto;
 pub use process::{Process, descendants};
 pub use server::{Api, TestServer, binary};
 pub use wait::{wait_for, wait_until};

@@ -123,7 +123,7 @@ struct FileUploadResponse {
     security(("bearer" = [])), params(UploadQuery),
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     responses(
-        (status = 200, description = "The file is on the disk", body = FileUploadResponse),
+        (status = 200, description = "The file is stored", body = FileUploadResponse),
         Forbidden,
     )
 )]

@@ -230,6 +230,7 @@ impl<E: Problem> From<E> for HttpProblem {
             tinybase_core::Kind::Unavailable if error.extension().is_some() => {
                 Kind::HookUnavailable
             }
+            tinybase_core::Kind::Unavailable if error.is_explained() => Kind::Unavailable,
             tinybase_core::Kind::Unavailable => {
                 tracing::error!(error = %chain(&error), "a request could not be served");
                 return Self::new(Kind::Unavailable, "the server can't do this now; try again");

@@ -4,8 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use object_store::ObjectStore;
+use futures_util::StreamExt as _;
 use thiserror::Error;
 use tinybase_model::{Cause, FieldViolation, Identity, UserId};
 use tinybase_store::{FileBackend, FileQuery, FileQuota, StoreError, StoredFile, Written, now};
@@ -13,12 +12,14 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::Core;
 use crate::access::AccessDenied;
+use crate::bucket::{Bucket, BucketError, Buckets};
 use crate::file_key::is_key;
 use crate::file_signature::{FileSignature, is_valid, sign};
-use crate::file_storage::{FileBytes, FileFolder, StorageError, delete, read};
+use crate::file_storage::{FileBytes, FileFolder, StorageError, read};
+use crate::file_sweep::AbandonedFiles;
 use crate::problem::{Kind, Problem};
 
-/// What may be stored, and where.
+/// What may be stored, and where unless the settings name a bucket.
 #[derive(Debug, Clone, Default)]
 pub struct FileOptions {
     /// The folder; without one there are no files.
@@ -37,6 +38,8 @@ const UPLOADS_MAX: usize = 32;
 pub(crate) struct FilesState {
     pub(crate) folder: Option<FileFolder>,
     pub(crate) uploads: Arc<Semaphore>,
+    pub(crate) abandoned: AbandonedFiles,
+    buckets: Buckets,
     secret: OnceCell<String>,
 }
 
@@ -45,6 +48,8 @@ impl FilesState {
         Self {
             folder: options.folder.clone().map(FileFolder::new),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            abandoned: AbandonedFiles::default(),
+            buckets: Buckets::default(),
             secret: OnceCell::new(),
         }
     }
@@ -85,6 +90,12 @@ pub enum FileError {
     Store(#[from] StoreError),
 }
 
+impl From<BucketError> for FileError {
+    fn from(error: BucketError) -> Self {
+        Self::Storage(error.into())
+    }
+}
+
 impl Problem for FileError {
     fn kind(&self) -> Kind {
         match self {
@@ -97,6 +108,10 @@ impl Problem for FileError {
             Self::Denied(denied) => denied.kind(),
             Self::Store(error) => error.kind(),
         }
+    }
+
+    fn is_explained(&self) -> bool {
+        matches!(self, Self::Disabled | Self::Storage(StorageError::Bucket(_)))
     }
 
     fn violations(&self) -> &[FieldViolation] {
@@ -117,7 +132,7 @@ impl Files<'_> {
     /// Whether files can be stored; for users.
     pub fn is_enabled(&self, identity: &Identity) -> Result<bool, FileError> {
         known(identity)?;
-        Ok(self.core.inner.files.folder.is_some())
+        Ok(self.core.inner.files.folder.is_some() || self.core.settings().storage.enabled)
     }
 
     /// A file that whoever asks may read: one's own, one that is public, or any as administrator.
@@ -147,12 +162,24 @@ impl Files<'_> {
 
     /// Reads a part of a file that was found.
     pub async fn read(&self, file: &StoredFile, range: Range<u64>) -> Result<FileBytes, FileError> {
-        let objects = self.core.objects(file.backend)?;
-        match read(objects, &file.key, range).await {
+        if range.is_empty() {
+            return Ok(futures_util::stream::empty().boxed());
+        }
+        let bytes = match &file.backend {
+            FileBackend::Local => read(&self.core.folder()?.objects()?, &file.key, range).await,
+            FileBackend::Bucket(name) => {
+                let bucket = self.core.bucket(name)?;
+                bucket.read(&file.key, range).await.map_err(StorageError::from)
+            }
+        };
+        match bytes {
+            // Deleted since it was found.
+            Err(StorageError::Bucket(BucketError::NoObject)) => {
+                Err(FileError::NotFound(file.key.clone()))
+            }
             Err(StorageError::Storage(error))
                 if matches!(*error, object_store::Error::NotFound { .. }) =>
             {
-                // Deleted since it was found.
                 Err(FileError::NotFound(file.key.clone()))
             }
             done => Ok(done?),
@@ -197,9 +224,7 @@ impl Files<'_> {
         }
         self.core.note(cause, "file.delete", "file", key);
         // From here on nobody sees it. If this fails, it is tried again later.
-        if let Err(error) = self.core.remove_file(&file).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a file is deleted later");
-        }
+        self.core.clean_up_file(key).await;
         Ok(())
     }
 
@@ -233,37 +258,14 @@ impl Core {
         }
     }
 
-    /// Where bytes of a kind are.
-    pub(crate) fn objects(&self, backend: FileBackend) -> Result<Arc<dyn ObjectStore>, FileError> {
-        match (backend, &self.inner.files.folder) {
-            (FileBackend::Local, Some(folder)) => Ok(folder.objects()?),
-            (FileBackend::Local, None) => Err(FileError::Disabled),
-            (FileBackend::Bucket, _) => Err(StorageError::NoBucket.into()),
-        }
+    /// The folder of files.
+    pub(crate) fn folder(&self) -> Result<&FileFolder, FileError> {
+        self.inner.files.folder.as_ref().ok_or(FileError::Disabled)
     }
 
-    /// Removes the bytes of a file that nobody sees any more, then its row.
-    async fn remove_file(&self, file: &StoredFile) -> Result<(), FileError> {
-        delete(self.objects(file.backend)?, &file.key).await?;
-        Ok(self.inner.store.forget_file(&file.key).await?)
-    }
-
-    /// Removes what uploads and deletions left behind that a crash or a failure interrupted before
-    /// a time.
-    pub(crate) async fn sweep_files(
-        &self,
-        before: Timestamp,
-        limit: u32,
-    ) -> Result<(), StoreError> {
-        for file in self.inner.store.unfinished_files(before, limit).await? {
-            if let Err(error) = self.remove_file(&file).await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a file that was left behind could not be removed and is tried again later"
-                );
-            }
-        }
-        Ok(())
+    /// A bucket of files, at the service of the current settings.
+    pub(crate) fn bucket(&self, name: &str) -> Result<Bucket, BucketError> {
+        self.inner.files.buckets.find(&self.settings().storage, name)
     }
 }
 

@@ -14,6 +14,8 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _};
 use tempfile::TempPath;
 use thiserror::Error;
 
+use crate::bucket::{Bucket, BucketError};
+
 /// The bytes of a file, or of a part of it, as they are read.
 pub type FileBytes = BoxStream<'static, io::Result<Bytes>>;
 
@@ -29,12 +31,9 @@ pub enum StorageError {
     /// The place where the bytes are.
     #[error("the storage of files failed")]
     Storage(#[source] Arc<object_store::Error>),
-    /// The settings don't say where the bucket is.
-    #[error("files are in a bucket, but the settings have switched it off")]
-    NoBucket,
-    /// The settings of the bucket make no sense.
-    #[error("the settings of the bucket are wrong")]
-    Bucket(#[source] Arc<object_store::Error>),
+    /// The bucket.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
 }
 
 impl From<io::Error> for StorageError {
@@ -99,31 +98,57 @@ impl FileFolder {
     }
 
     /// The folder as a store of objects.
-    pub(crate) fn objects(&self) -> Result<Arc<dyn ObjectStore>, StorageError> {
-        Ok(Arc::new(LocalFileSystem::new_with_prefix(&self.root)?))
+    pub(crate) fn objects(&self) -> Result<LocalFileSystem, StorageError> {
+        Ok(LocalFileSystem::new_with_prefix(&self.root)?)
     }
 }
 
-/// Reads a part of an object.
+/// Reads a part of a file in the folder.
 pub(crate) async fn read(
-    objects: Arc<dyn ObjectStore>,
+    objects: &LocalFileSystem,
     key: &str,
     range: Range<u64>,
 ) -> Result<FileBytes, StorageError> {
-    if range.is_empty() {
-        return Ok(futures_util::stream::empty().boxed());
-    }
-    let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
-    let found = objects.get_opts(&object_store::path::Path::from(key), options).await?;
+    let found = objects.get_opts(&object_store::path::Path::from(key), only(range)).await?;
     Ok(found.into_stream().map(|chunk| chunk.map_err(io::Error::other)).boxed())
 }
 
-/// Deletes an object; one that isn't there is deleted already.
-pub(crate) async fn delete(objects: Arc<dyn ObjectStore>, key: &str) -> Result<(), StorageError> {
+/// Deletes a file in the folder; one that isn't there is deleted already.
+pub(crate) async fn delete(objects: &LocalFileSystem, key: &str) -> Result<(), StorageError> {
     match objects.delete(&object_store::path::Path::from(key)).await {
         Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+impl Bucket {
+    /// Reads a part of an object.
+    pub(crate) async fn read(
+        &self,
+        key: &str,
+        range: Range<u64>,
+    ) -> Result<FileBytes, BucketError> {
+        let path = object_store::path::Path::from(key);
+        let found = self.objects.get_opts(&path, only(range)).await;
+        let found = found.map_err(|error| self.fault(&error))?;
+        let bucket = self.clone();
+        let chunks = found.into_stream();
+        Ok(chunks
+            .map(move |chunk| chunk.map_err(|error| io::Error::other(bucket.fault(&error))))
+            .boxed())
+    }
+
+    /// Deletes an object; one that isn't there is deleted already.
+    pub(crate) async fn delete(&self, key: &str) -> Result<(), BucketError> {
+        match self.objects.delete(&object_store::path::Path::from(key)).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.fault(&error).unless_gone(),
+        }
+    }
+}
+
+fn only(range: Range<u64>) -> GetOptions {
+    GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() }
 }
 
 fn make_private(folder: &Path) -> io::Result<()> {

@@ -6,6 +6,9 @@ mod acting;
 mod activity;
 mod application_token;
 mod async_call;
+mod bucket;
+mod bucket_client;
+mod bucket_upload;
 mod call_limits;
 mod capability;
 mod collection;
@@ -24,6 +27,7 @@ mod file;
 mod file_key;
 mod file_signature;
 mod file_storage;
+mod file_sweep;
 mod file_upload;
 mod filter;
 mod function;
@@ -73,6 +77,7 @@ pub use application_token::{
     ApplicationChange, ApplicationTokenError, ApplicationTokens, CreatedApplication, NewApplication,
 };
 pub use async_call::{AcceptedCall, CallResult};
+pub use bucket::BucketError;
 pub use capability::{Capabilities, MissingCapability};
 pub use collection::{
     ChangeProblem, ChangeReport, CollectionChange, CollectionError, CollectionStatus,

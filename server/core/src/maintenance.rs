@@ -18,8 +18,6 @@ const ALIVE_PERIOD: Duration = Duration::from_secs(10);
 const SILENCE_MAX: Duration = Duration::from_mins(1);
 /// How much is deleted by one command, so that other writes get their turn.
 const BATCH: u32 = 1000;
-/// How old an upload or a deletion of a file is that can't be under way any more.
-const UNFINISHED_AGE: Duration = Duration::from_hours(1);
 /// How often it is looked whether another server on the same database changed the settings.
 const SETTINGS_PERIOD: Duration = Duration::from_secs(3);
 /// How long collections and their rules are remembered where other servers may change them.
@@ -52,6 +50,7 @@ impl Core {
             () = work => {}
             () = self.follow_settings() => {}
             () = self.follow_collections() => {}
+            () = self.look_after_files() => {}
         }
     }
 
@@ -122,7 +121,7 @@ impl Core {
     }
 
     /// Deletes events that nobody needs any more, tokens that have expired, old records of calls with
-    /// their results, old activities, and what is left of files that were never whole.
+    /// their results, and old activities.
     pub(crate) async fn clean_up(&self) -> Result<(), StoreError> {
         let before = now() - self.inner.options.event_retention;
         while self.inner.store.clean_up_events(before, BATCH).await? == u64::from(BATCH) {}
@@ -135,7 +134,6 @@ impl Core {
         self.inner.store.clean_up_runs(before).await?;
         while self.inner.store.clean_up_calls(before, BATCH).await? == u64::from(BATCH) {}
         self.clean_up_activities(BATCH).await?;
-        self.sweep_files(now() - UNFINISHED_AGE, BATCH).await?;
         Ok(())
     }
 }

@@ -43,6 +43,12 @@ pub trait Problem: std::error::Error + Send + Sync + 'static {
     /// Which kind it is.
     fn kind(&self) -> Kind;
 
+    /// Whether the sentence says what to do, and is to be shown also where it usually isn't: if
+    /// something can't be reached.
+    fn is_explained(&self) -> bool {
+        false
+    }
+
     /// What is wrong with which field.
     fn violations(&self) -> &[FieldViolation] {
         &[]

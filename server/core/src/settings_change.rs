@@ -219,11 +219,41 @@ fn wrong_redirect(text: &str) -> Option<&'static str> {
 
 fn check_storage(settings: &Settings, violations: &mut Vec<FieldViolation>) {
     let storage = &settings.storage;
-    if storage.url.as_deref().is_some_and(|url| web_address(url).is_none()) {
-        violations.push(violation("/storage_url", "must be an absolute http or https URL"));
+    let mut wrong = |field: &str, message: &str| {
+        violations.push(violation(&format!("/{field}"), message));
+    };
+    if let Some(url) = &storage.url {
+        match web_address(url) {
+            None => wrong("storage_url", "must be an absolute http or https URL"),
+            // Whoever reads the settings would see them.
+            Some(url) if !url.username().is_empty() || url.password().is_some() => {
+                wrong("storage_url", "must have no user and no password");
+            }
+            Some(url) if url.query().is_some() || url.fragment().is_some() => {
+                wrong("storage_url", "must end with its path");
+            }
+            Some(_) => {}
+        }
     }
     if storage.enabled && storage.bucket.as_deref().is_none_or(str::is_empty) {
-        violations.push(violation("/storage_bucket", "is needed before storage can be enabled"));
+        wrong("storage_bucket", "is needed before storage can be enabled");
+    }
+    // Both become a part of addresses.
+    for (field, name) in [("storage_bucket", &storage.bucket), ("storage_region", &storage.region)]
+    {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if name.as_ref().is_some_and(|name| !name.chars().all(fits) || name.starts_with('.')) {
+            wrong(field, "may have letters, digits, '-', '_' and '.'");
+        }
+    }
+    match (&storage.access_key, &storage.secret_key) {
+        (Some(_), None) if storage.enabled => {
+            wrong("storage_secret_key", "is needed with storage_access_key");
+        }
+        (None, Some(_)) if storage.enabled => {
+            wrong("storage_access_key", "is needed with storage_secret_key");
+        }
+        _ => {}
     }
 }
 
@@ -265,7 +295,19 @@ mod tests {
             (json!({"auth_portal_logo_url": "https://x.test/\u{0}"}), "/auth_portal_logo_url"),
             (json!({"auth_portal_enabled": true}), "/auth_portal_login_redirect_url"),
             (json!({"storage_url": "javascript:alert(1)"}), "/storage_url"),
+            (json!({"storage_url": "https://me:secret@s3.test"}), "/storage_url"),
+            (json!({"storage_url": "https://s3.test/?a=b"}), "/storage_url"),
             (json!({"storage_enabled": true}), "/storage_bucket"),
+            (json!({"storage_bucket": "a/../b"}), "/storage_bucket"),
+            (json!({"storage_region": "evil.test/#"}), "/storage_region"),
+            (
+                json!({
+                    "storage_enabled": true,
+                    "storage_bucket": "b",
+                    "storage_access_key": "a",
+                }),
+                "/storage_secret_key",
+            ),
         ] {
             let refused = with(patch.clone()).expect_err("refused");
             assert!(refused.contains(field), "{patch}: {refused}");

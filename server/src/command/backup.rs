@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use crate::backup;
+use crate::backup::{self, Manifest};
 use crate::cli::BackupCommand;
 use crate::config::Config;
 use crate::data_folder::DataFolder;
@@ -40,7 +40,19 @@ async fn create(data: &Path, archive: Option<PathBuf>) -> anyhow::Result<ExitCod
         manifest.entries.len(),
         manifest.entries.iter().map(|entry| entry.bytes).sum::<u64>()
     ))?;
+    say_buckets(&manifest)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What an operator has to keep besides the archive.
+fn say_buckets(manifest: &Manifest) -> anyhow::Result<()> {
+    for (bucket, files) in &manifest.buckets {
+        terminal::say(&format!(
+            "○ Not in the archive: {files} file(s) in the bucket {bucket}; the bucket's service keeps \
+             them"
+        ))?;
+    }
+    Ok(())
 }
 
 async fn verify(archive: &Path) -> anyhow::Result<ExitCode> {
@@ -54,6 +66,7 @@ async fn verify(archive: &Path) -> anyhow::Result<ExitCode> {
     for (table, rows) in &manifest.rows {
         terminal::say(&format!("  {table}: {rows} rows"))?;
     }
+    say_buckets(&manifest)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -72,5 +85,6 @@ async fn restore(data: &Path, archive: &Path, replace: bool) -> anyhow::Result<E
         config.database.url, restored.manifest.created_at
     ))?;
     terminal::say("  Cursors that clients kept from before are no longer valid.")?;
+    say_buckets(&restored.manifest)?;
     Ok(ExitCode::SUCCESS)
 }

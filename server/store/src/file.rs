@@ -3,11 +3,8 @@
 use jiff::Timestamp;
 use tinybase_model::UserId;
 
-use crate::creation::Written;
-use crate::event::NewEvent;
-use crate::sql::{Connection, Row, Sql, query};
-use crate::time::{micros, now, timestamp};
-use crate::write::Write;
+use crate::sql::{Row, Sql, query};
+use crate::time::{micros, timestamp};
 use crate::{Store, StoreError};
 
 /// A stored file, without its bytes.
@@ -34,21 +31,37 @@ pub struct StoredFile {
 }
 
 /// Where the bytes of a file are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileBackend {
     /// In the data folder.
     Local,
-    /// In the bucket.
-    Bucket,
+    /// In the bucket of this name.
+    Bucket(String),
 }
 
 impl FileBackend {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(&self) -> &'static str {
         match self {
             Self::Local => "local",
-            Self::Bucket => "bucket",
+            Self::Bucket(_) => "bucket",
         }
     }
+
+    pub(crate) fn bucket(&self) -> Option<&str> {
+        match self {
+            Self::Local => None,
+            Self::Bucket(name) => Some(name),
+        }
+    }
+}
+
+/// A file that isn't whole yet, or is about to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnfinishedFile {
+    /// What is known of it.
+    pub file: StoredFile,
+    /// Under which id its bucket takes it in parts.
+    pub upload_id: Option<String>,
 }
 
 /// How many bytes may be stored.
@@ -73,44 +86,17 @@ pub struct FileQuery {
     pub offset: u32,
 }
 
-/// A file is counted from the moment that it is announced, so that uploads at the same time can't
-/// pass the quota together.
-pub(crate) const ANNOUNCE_FILE: Sql = Sql::same(
-    "
-    insert into files
-        (key, owner_id, filename, content_type, size, sha256, is_public, backend, state,
-         created_at, changed_at)
-    select cast($1 as text), cast($2 as text), cast($3 as text), cast($4 as text),
-           cast($5 as bigint), cast($6 as text), cast($7 as bigint), cast($8 as text), 'pending',
-           cast($9 as bigint), cast($9 as bigint)
-    where (cast($10 as bigint) is null or cast($2 as text) is null
-           or (select coalesce(sum(size), 0) from files where owner_id = cast($2 as text))
-              + cast($5 as bigint) <= cast($10 as bigint))
-      and (cast($11 as bigint) is null
-           or (select coalesce(sum(size), 0) from files) + cast($5 as bigint)
-              <= cast($11 as bigint))",
-);
-
-pub(crate) const FINISH_FILE: Sql = Sql::same(
-    "update files set state = 'stored', changed_at = $2 where key = $1 and state = 'pending'",
-);
-
-pub(crate) const CONDEMN_FILE: Sql = Sql::same(
-    "update files set state = 'deleting', changed_at = $2 where key = $1 and state = 'stored'",
-);
-
-pub(crate) const FORGET_FILE: Sql =
-    Sql::same("delete from files where key = $1 and state <> 'stored'");
-
 pub(crate) const FILE_BY_KEY: Sql = Sql::same(
     "
-    select key, owner_id, filename, content_type, size, sha256, is_public, backend, created_at
+    select key, owner_id, filename, content_type, size, sha256, is_public, backend, created_at,
+           bucket
     from files where key = $1 and state = 'stored'",
 );
 
 pub(crate) const FILES: Sql = Sql::same(
     "
-    select key, owner_id, filename, content_type, size, sha256, is_public, backend, created_at
+    select key, owner_id, filename, content_type, size, sha256, is_public, backend, created_at,
+           bucket
     from files
     where state = 'stored' and (cast($1 as text) is null or owner_id = $1)
       and substr(key, 1, length(cast($2 as text))) = cast($2 as text)
@@ -126,40 +112,23 @@ pub(crate) const COUNT_FILES: Sql = Sql::same(
 
 pub(crate) const UNFINISHED_FILES: Sql = Sql::same(
     "
-    select key, owner_id, filename, content_type, size, sha256, is_public, backend, created_at
+    select key, owner_id, filename, content_type, size, sha256, is_public, backend, created_at,
+           bucket, upload_id
     from files where state <> 'stored' and changed_at < $1 order by changed_at limit $2",
+);
+
+pub(crate) const UNFINISHED_FILE: Sql = Sql::same(
+    "
+    select key, owner_id, filename, content_type, size, sha256, is_public, backend, created_at,
+           bucket, upload_id
+    from files where key = $1 and state <> 'stored'",
 );
 
 pub(crate) const FILES_SECRET: Sql = Sql::same("select value from meta where key = 'files_secret'");
 
-const WHAT: &str = "a file";
+pub(crate) const WHAT: &str = "a file";
 
 impl Store {
-    /// Announces a file whose bytes are about to be put in place. [`Written::Stale`] means that it
-    /// would pass the quota.
-    pub async fn announce_file(
-        &self,
-        file: StoredFile,
-        quota: FileQuota,
-    ) -> Result<Written, StoreError> {
-        self.write(Announce { file, quota }).await
-    }
-
-    /// Says that the bytes of an announced file are in place.
-    pub async fn finish_file(&self, key: &str) -> Result<Written, StoreError> {
-        self.write(Step { key: key.to_owned(), sql: FINISH_FILE }).await
-    }
-
-    /// Takes a file away from everybody, before its bytes go.
-    pub async fn condemn_file(&self, key: &str) -> Result<Written, StoreError> {
-        self.write(Step { key: key.to_owned(), sql: CONDEMN_FILE }).await
-    }
-
-    /// Forgets a file whose bytes are gone, or never came.
-    pub async fn forget_file(&self, key: &str) -> Result<(), StoreError> {
-        self.write(Forget(key.to_owned())).await
-    }
-
     /// A file whose bytes are in place.
     pub async fn file(&self, key: &str) -> Result<Option<StoredFile>, StoreError> {
         let row = query(FILE_BY_KEY).bind(key).fetch_optional(self.reader()).await;
@@ -186,14 +155,20 @@ impl Store {
         &self,
         before: Timestamp,
         limit: u32,
-    ) -> Result<Vec<StoredFile>, StoreError> {
+    ) -> Result<Vec<UnfinishedFile>, StoreError> {
         let rows = query(UNFINISHED_FILES)
             .bind(micros(before))
             .bind(i64::from(limit))
             .fetch_all(self.reader())
             .await
             .map_err(StoreError::read(WHAT))?;
-        rows.iter().map(decode).collect()
+        rows.iter().map(decode_unfinished).collect()
+    }
+
+    /// A file that isn't whole, or is about to go.
+    pub async fn unfinished_file(&self, key: &str) -> Result<Option<UnfinishedFile>, StoreError> {
+        let row = query(UNFINISHED_FILE).bind(key).fetch_optional(self.reader()).await;
+        row.map_err(StoreError::read(WHAT))?.as_ref().map(decode_unfinished).transpose()
     }
 
     /// What addresses of files are signed with: random, made with the database, never shown.
@@ -204,87 +179,11 @@ impl Store {
     }
 }
 
-struct Announce {
-    file: StoredFile,
-    quota: FileQuota,
-}
-
-impl Write for Announce {
-    type Output = Written;
-
-    async fn apply(
-        &self,
-        connection: &mut Connection,
-        _: &mut Vec<NewEvent>,
-    ) -> Result<Written, StoreError> {
-        let Self { file, quota } = self;
-        let bytes = |most: Option<u64>| most.map(signed);
-        let announced = query(ANNOUNCE_FILE)
-            .bind(&file.key)
-            .bind(file.owner_id.map(|id| id.to_string()))
-            .bind(&file.filename)
-            .bind(&file.content_type)
-            .bind(signed(file.size))
-            .bind(&file.sha256)
-            .bind(i64::from(file.is_public))
-            .bind(file.backend.as_str())
-            .bind(micros(file.created_at))
-            .bind(bytes(quota.user_bytes_max))
-            .bind(bytes(quota.total_bytes_max))
-            .execute(connection)
-            .await
-            .map_err(StoreError::write(WHAT))?;
-        Ok(if announced == 0 { Written::Stale } else { Written::Done })
-    }
-}
-
-struct Step {
-    key: String,
-    sql: Sql,
-}
-
-impl Write for Step {
-    type Output = Written;
-
-    async fn apply(
-        &self,
-        connection: &mut Connection,
-        _: &mut Vec<NewEvent>,
-    ) -> Result<Written, StoreError> {
-        let taken = query(self.sql)
-            .bind(&self.key)
-            .bind(micros(now()))
-            .execute(connection)
-            .await
-            .map_err(StoreError::write(WHAT))?;
-        Ok(if taken == 0 { Written::Stale } else { Written::Done })
-    }
-}
-
-struct Forget(String);
-
-impl Write for Forget {
-    type Output = ();
-
-    async fn apply(
-        &self,
-        connection: &mut Connection,
-        _: &mut Vec<NewEvent>,
-    ) -> Result<(), StoreError> {
-        let forgotten = query(FORGET_FILE).bind(&self.0).execute(connection).await;
-        forgotten.map(drop).map_err(StoreError::write(WHAT))
-    }
-}
-
-fn signed(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
-}
-
 fn decode(row: &Row) -> Result<StoredFile, StoreError> {
     let text = |index: usize| row.text(index).map_err(StoreError::read(WHAT));
     let owner = row.optional_text(1).map_err(StoreError::read(WHAT))?;
     let backend = match text(7)? {
-        "bucket" => FileBackend::Bucket,
+        "bucket" => FileBackend::Bucket(text(9)?.to_owned()),
         _ => FileBackend::Local,
     };
     Ok(StoredFile {
@@ -298,4 +197,9 @@ fn decode(row: &Row) -> Result<StoredFile, StoreError> {
         backend,
         created_at: timestamp(row.integer(8).map_err(StoreError::read(WHAT))?)?,
     })
+}
+
+fn decode_unfinished(row: &Row) -> Result<UnfinishedFile, StoreError> {
+    let upload_id = row.optional_text(10).map_err(StoreError::read(WHAT))?;
+    Ok(UnfinishedFile { file: decode(row)?, upload_id: upload_id.map(str::to_owned) })
 }

@@ -1,6 +1,7 @@
 //! What operators do to a database as a whole: bring its schema up to date, compare it with what it
 //! should be, and copy it.
 
+mod buckets;
 mod check;
 mod digest;
 mod inspect;
@@ -15,11 +16,13 @@ use crate::open::{OpenError, migrator};
 use crate::sql::Connection;
 use crate::{StoreError, StoreOptions};
 
+pub use self::buckets::buckets;
 pub use self::check::{check, integrity};
 pub use self::snapshot::{begin_epoch, snapshot};
 pub use self::transfer::{Copied, copy};
 #[cfg(test)]
 pub(crate) use self::{
+    buckets::BUCKETS,
     check::{BROKEN_INDEXES, BROKEN_POSITIONS, FOREIGN_KEYS, IN_TEMPORARY_TABLES, INTEGRITY},
     inspect::{COLUMNS, NUMBERED, NUMBERS, OBJECTS, PARENTS},
     snapshot::{BEGIN_EPOCH, VACUUM_INTO},
