@@ -105,12 +105,27 @@ async fn a_database_of_a_newer_server_is_refused_with_what_to_do() -> Result<()>
     server.stop().await
 }
 
+/// A collection with an index over its field.
+async fn make_notes(api: &Api) -> Result<()> {
+    let fields = json!([{ "name": "s", "type": "string", "index": true }]);
+    let body = json!({ "name": "notes", "label": "notes", "schema": { "fields": fields } });
+    api.post("/api/collections", &body).await.map(drop)
+}
+
+/// Whether the database has that index, before any server has started on it.
+fn ensure_indexed(database: &PostgresDatabase) -> Result<()> {
+    let sql = "select count(*) from pg_indexes where starts_with(indexname, 'f_')";
+    let count = database.run(sql)?;
+    ensure!(count.trim() == "1", "the copy has {count} indexes over fields");
+    Ok(())
+}
+
 /// Copies from one kind to the other and back, and looks whether everything is the same.
 #[tokio::test]
 async fn everything_moves_to_the_other_database_and_back() -> Result<()> {
     let Some(target) = PostgresDatabase::create()? else { return Ok(()) };
     let mut server = TestServer::start_on(None, &[]).await?;
-    server.admin.make_collection("notes", &["s"]).await?;
+    make_notes(&server.admin).await?;
     let ids = fill(&server.admin, 300).await?;
     server.admin.delete(&format!("{RECORDS}/{}", ids[299])).await?;
     let before = read(&server.admin, &ids[..299]).await?;
@@ -122,6 +137,7 @@ async fn everything_moves_to_the_other_database_and_back() -> Result<()> {
     let again = refused(&server, &["db", "copy", &target.url()]).await?;
     ensure!(again.contains("isn't empty"), "{again}");
 
+    ensure_indexed(&target)?;
     let moved = TestServer::start_with(&[("TINYBASE_DB_URL", &target.url())]).await?;
     let same = read(&moved.admin, &ids[..299]).await?;
     ensure!(before == same, "records differ");
@@ -163,7 +179,7 @@ async fn a_backup_made_during_writes_is_whole_and_can_be_restored() -> Result<()
 async fn back_up_and_restore(database: Option<PostgresDatabase>) -> Result<()> {
     let is_file = database.is_none();
     let mut server = TestServer::start_on(database, &[]).await?;
-    server.admin.make_collection("notes", &["s"]).await?;
+    make_notes(&server.admin).await?;
     let ids = fill(&server.admin, 100).await?;
     let before = read(&server.admin, &ids).await?;
     let archive = server.folder().join("backup.zip");
@@ -198,6 +214,13 @@ async fn back_up_and_restore(database: Option<PostgresDatabase>) -> Result<()> {
     std::fs::write(other.path().join("tinybase.toml"), config)?;
     let elsewhere = TestServer::start_on(None, &[]).await?;
     done(&elsewhere, &["backup", "restore", &archive, "--data", &data]).await?;
+    let target = PostgresDatabase::create()?.context("there was one before")?;
+    let third = tempfile::tempdir()?;
+    let config = format!("[database]\nurl = \"{}\"\n", target.url());
+    std::fs::write(third.path().join("tinybase.toml"), config)?;
+    let data_of_third = third.path().display().to_string();
+    done(&elsewhere, &["backup", "restore", &archive, "--data", &data_of_third]).await?;
+    ensure_indexed(&target)?;
     elsewhere.stop().await?;
     let restored = TestServer::start_with(&[("TINYBASE_DB_URL", &url)]).await?;
     ensure!(before == read(&restored.admin, &ids).await?, "records differ");

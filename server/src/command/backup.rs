@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use super::db::make_indexes;
 use crate::backup::{self, Manifest};
 use crate::cli::BackupCommand;
 use crate::config::Config;
@@ -77,6 +78,7 @@ async fn restore(data: &Path, archive: &Path, replace: bool) -> anyhow::Result<E
     let _lock = folder.lock().context("stop the server first")?;
     let config = Config::load_or_usual(data)?;
     let restored = backup::restore(&config.database.url, folder.root(), archive, replace).await?;
+    make_indexes(&config).await?;
     if let Some(aside) = &restored.aside {
         terminal::say(&format!("○ What was there is now in {}", aside.display()))?;
     }
@@ -84,7 +86,7 @@ async fn restore(data: &Path, archive: &Path, replace: bool) -> anyhow::Result<E
         "✓ Restored {} from {}",
         config.database.url, restored.manifest.created_at
     ))?;
-    terminal::say("  Cursors that clients kept from before are no longer valid.")?;
     say_buckets(&restored.manifest)?;
+    terminal::say("  Cursors that clients kept from before are no longer valid.")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use tinybase_store::{DatabaseUrl, SchemaStep, upkeep};
 
+use super::admin::with_core;
 use crate::cli::{Common, DbCommand};
 use crate::config::Config;
 use crate::data_folder::DataFolder;
@@ -81,7 +82,8 @@ async fn check(data: &Path) -> anyhow::Result<ExitCode> {
 }
 
 async fn copy(data: &Path, to: &str) -> anyhow::Result<ExitCode> {
-    let from = url(data)?;
+    let mut config = Config::load(data)?;
+    let from = config.database.url.clone();
     let to: DatabaseUrl =
         to.parse().with_context(|| "the database to copy to can't be used".to_owned())?;
     // What is written meanwhile would be missing in the copy.
@@ -91,6 +93,9 @@ async fn copy(data: &Path, to: &str) -> anyhow::Result<ExitCode> {
         progress.report(&format!("{table}: {rows} rows"));
     })
     .await?;
+    progress.report("indexes over fields");
+    config.database.url = to;
+    make_indexes(&config).await?;
     drop(progress);
     for table in &copied {
         terminal::say(&format!("✓ {}: {} rows", table.table, table.rows))?;
@@ -99,4 +104,14 @@ async fn copy(data: &Path, to: &str) -> anyhow::Result<ExitCode> {
         "Counts and checksums agree. Point [database] url or TINYBASE_DB_URL to the copy.",
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes what a copy lacks and a server would make at its start: rows are copied, and the indexes over
+/// fields are made from the collections' schemas.
+pub(super) async fn make_indexes(config: &Config) -> anyhow::Result<()> {
+    let made = with_core(config, async |core| Ok(core.repair_indexes().await?)).await;
+    made.map(drop).context(
+        "everything was copied, but the indexes over fields could not be made; a server makes them when \
+         it starts",
+    )
 }

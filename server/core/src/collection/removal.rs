@@ -1,7 +1,7 @@
 //! Deleting a collection. It vanishes at once; its records go in steps, so that a large one doesn't
 //! hold up other writes, and a server that was stopped in between goes on at its next start.
 
-use tinybase_model::{Cause, Identity};
+use tinybase_model::{Cause, Collection, Identity};
 use tinybase_store::{CondemnedCollection, Written};
 
 use super::{CollectionError, Collections, TRIES_MAX};
@@ -76,13 +76,29 @@ impl Core {
             tracing::info!(collection = %condemned.name, records, "finished deleting a collection");
         }
         for stored in store.collections().await? {
-            let definition = super::Definition::of(&stored.collection)?;
-            let indexes = definition.indexes(stored.collection.id);
-            if let Err(error) = store.repair_field_indexes(stored.collection.id, indexes).await {
+            if let Err(error) = self.repair_indexes_of(&stored.collection).await {
                 let collection = stored.collection.name;
                 tracing::error!(%collection, %error, "the indexes of a collection are incomplete");
             }
         }
         Ok(())
+    }
+
+    /// Makes the indexes over fields that the collections should have and the database lacks, such
+    /// as one that was copied from the other kind; tells how many collections there are.
+    ///
+    /// # Errors
+    /// If one can't be made.
+    pub async fn repair_indexes(&self) -> Result<usize, CollectionError> {
+        let collections = self.inner.store.collections().await?;
+        for stored in &collections {
+            self.repair_indexes_of(&stored.collection).await?;
+        }
+        Ok(collections.len())
+    }
+
+    async fn repair_indexes_of(&self, collection: &Collection) -> Result<(), CollectionError> {
+        let indexes = super::Definition::of(collection)?.indexes(collection.id);
+        Ok(self.inner.store.repair_field_indexes(collection.id, indexes).await?)
     }
 }
