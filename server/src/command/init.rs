@@ -73,7 +73,12 @@ pub(super) async fn run(args: InitArgs) -> anyhow::Result<ExitCode> {
             terminal::say(&format!("  Password (shown only now): {password}"))?;
         }
     }
-    terminal::say(&format!("Start the server with: tinybase serve --data {shown}"))?;
+    // From where this was typed.
+    let data = match directory.as_path() {
+        here if here == Path::new(".") => String::new(),
+        elsewhere => format!(" --data {}", elsewhere.display()),
+    };
+    terminal::say(&format!("Start the server with: tinybase serve{data}"))?;
     Ok(ExitCode::SUCCESS)
 }
 

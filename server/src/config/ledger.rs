@@ -94,7 +94,10 @@ impl Ledger {
         value: &str,
         origin: Origin,
     ) {
-        let entry = Entry { section, key, value: redacted(key, value), origin };
+        // Its keys are names of routes, its values numbers.
+        let is_limit = section == "rate_limit";
+        let value = if is_limit { value.to_owned() } else { redacted(key, value) };
+        let entry = Entry { section, key, value, origin };
         let mut entries = self.entries.borrow_mut();
         match entries.iter_mut().find(|known| known.section == section && known.key == key) {
             Some(known) => *known = entry,
@@ -118,7 +121,8 @@ impl Ledger {
 fn redacted(key: &str, value: &str) -> String {
     const SECRET: [&str; 4] = ["password", "secret", "secret_key", "token"];
     let is_secret = SECRET.iter().any(|word| key == *word || key.ends_with(&format!("_{word}")));
-    if is_secret && value != "\"\"" {
+    // What isn't set hides nothing.
+    if is_secret && !value.is_empty() && value != "\"\"" {
         return "\"[redacted]\"".to_owned();
     }
     without_password(value).unwrap_or_else(|| value.to_owned())
@@ -159,6 +163,7 @@ mod tests {
             ("password", "\"hunter2\"", "\"[redacted]\""),
             ("smtp_password", "\"hunter2\"", "\"[redacted]\""),
             ("password", "\"\"", "\"\""),
+            ("password", "", ""),
             ("secrets", "[\"A_KEY\"]", "[\"A_KEY\"]"),
             ("token_lifetime", "\"1h\"", "\"1h\""),
             (
