@@ -40,6 +40,13 @@ pub(crate) enum Command {
     /// Make, check and restore backups.
     #[command(subcommand)]
     Backup(BackupCommand),
+    /// Write the templates of letters into the data folder, to be changed.
+    Templates {
+        /// Another folder than templates/emails in the data folder.
+        directory: Option<PathBuf>,
+        #[command(flatten)]
+        data: DataArgs,
+    },
     /// Print the version.
     Version,
 }

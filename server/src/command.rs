@@ -13,6 +13,7 @@ mod init;
 mod logs;
 mod row;
 mod serve;
+mod templates;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,9 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Db(command) => small_runtime()?.block_on(db::run(command)),
         Command::Backup(command) => small_runtime()?.block_on(backup::run(command)),
+        Command::Templates { directory, data } => {
+            templates::write(&directory.unwrap_or_else(|| data.data.join("templates/emails")))
+        }
         Command::Version => {
             terminal::say(&format!("TinyBase v{}", env!("CARGO_PKG_VERSION")))?;
             Ok(ExitCode::SUCCESS)

@@ -102,8 +102,8 @@ pub use json_schema::DataSchemas;
 pub use live::{LiveError, LiveEvent, LiveQuery, LiveStream, Viewer};
 pub use login::Login;
 pub use mail::{
-    Delivery, Letter, MailError, MailOptions, MailSetupError, Mailer, PasswordResetLetter,
-    SmtpOptions, SmtpSecurity, StationeryError, mailer,
+    Delivery, Letter, MAIL_TEMPLATES, MailError, MailOptions, MailSetupError, Mailer,
+    PasswordResetLetter, SmtpOptions, SmtpSecurity, StationeryError, mailer,
 };
 pub use metrics::{CollectionRecords, FunctionStats, MetricsError, MetricsSummary};
 pub use problem::{Kind, Problem};

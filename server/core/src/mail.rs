@@ -16,7 +16,7 @@ use folder::Folder;
 use smtp::Smtp;
 use stationery::Stationery;
 
-pub use stationery::StationeryError;
+pub use stationery::{MAIL_TEMPLATES, StationeryError};
 
 /// A letter to a user.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::{Letter, PasswordResetLetter};
 
 /// The templates by name, as they come with the server.
-const TEMPLATES: [(&str, &str); 3] = [
+pub const MAIL_TEMPLATES: [(&str, &str); 3] = [
     (RESET_SUBJECT, include_str!("templates/password-reset-request.subject.j2")),
     (RESET_TEXT, include_str!("templates/password-reset-request.txt.j2")),
     (RESET_HTML, include_str!("templates/password-reset-request.html.j2")),
@@ -93,7 +93,7 @@ impl Stationery {
         templates.set_auto_escape_callback(|name| {
             if name.ends_with(".html.j2") { AutoEscape::Html } else { AutoEscape::None }
         });
-        for (name, usual) in TEMPLATES {
+        for (name, usual) in MAIL_TEMPLATES {
             let text = replaced(&folder.join(name))?.unwrap_or_else(|| usual.to_owned());
             templates
                 .add_template_owned(name, text)
