@@ -1,4 +1,7 @@
-"""Checks that the commands and links of README.md exist: `check_readme.py PATH-TO-TINYBASE`."""
+"""Checks that README.md's commands and links exist, and that it leads to each page of docs/.
+
+`check_readme.py PATH-TO-TINYBASE`
+"""
 
 import re
 import shlex
@@ -63,6 +66,8 @@ def main(binary: str) -> int:
     text = README.read_text()
     links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
     wrong = [f"the link {link} leads nowhere" for link in links if not (ROOT / link).exists()]
+    pages = (str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs").glob("*.md")))
+    wrong += [f"nothing leads to {page}" for page in pages if page not in links]
     found = list(commands(text))
     wrong += [f"`{shlex.join(words)}` is unknown" for words in found if not is_known(binary, words)]
     for sentence in wrong:

@@ -10,6 +10,7 @@ mod hooks;
 mod http;
 mod kills;
 mod mirror;
+mod pages;
 mod postgres;
 mod stock_clients;
 mod unruly;
