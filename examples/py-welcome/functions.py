@@ -1,5 +1,7 @@
 """What clients can call."""
 
+from collections.abc import Iterator
+
 from tinybase.functions import Context, register
 
 # The server checks a payload against this before the function is called, and publishes it. With
@@ -51,3 +53,16 @@ def heaviest_penguins(ctx: Context, payload: dict) -> dict:
     )
     names = ("species", "island", "body_mass_g")
     return {"penguins": [{name: penguin.data[name] for name in names} for penguin in found]}
+
+
+@register(
+    name="every_penguin",
+    description="All penguins, one by one",
+    auth="public",
+    output_model={"type": "object", "required": ["species", "island"]},
+    tags=["penguins"],
+)
+def every_penguin(ctx: Context, payload: dict) -> Iterator[dict]:
+    """All penguins, one by one: each is with the client before the next page is asked for."""
+    for penguin in ctx.records.iterate("penguins"):
+        yield penguin.data

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::callbacks::Callbacks;
-use crate::client::CallScope;
+use crate::client::{CallScope, ChunkSender};
 use crate::event::optional;
 
 pub use error::CallbackError;
@@ -46,6 +46,8 @@ struct Inner {
     deadline: Instant,
     cancelled: CancellationToken,
     cancel_reason: OnceLock<String>,
+    /// The way for chunks, if the result is to have any.
+    chunks: Option<ChunkSender>,
     surroundings: Arc<Surroundings>,
 }
 
@@ -70,6 +72,7 @@ impl Context {
     pub(crate) fn new(
         invocation: v1::Invocation,
         identity: Identity,
+        chunks: Option<ChunkSender>,
         surroundings: Arc<Surroundings>,
     ) -> Self {
         let timeout = Duration::from_millis(invocation.timeout_ms.into());
@@ -79,6 +82,7 @@ impl Context {
             cancel_reason: OnceLock::new(),
             invocation,
             identity,
+            chunks,
             surroundings,
         };
         Self { inner: Arc::new(inner) }
@@ -168,6 +172,10 @@ impl Context {
     /// Values that this extension keeps in the core.
     pub fn values(&self) -> Values<'_> {
         Values::new(self)
+    }
+
+    pub(crate) fn chunk_sender(&self) -> Option<ChunkSender> {
+        self.inner.chunks.clone()
     }
 
     pub(crate) fn cancel(&self, reason: &str) {

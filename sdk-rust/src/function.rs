@@ -13,7 +13,7 @@ use tinybase_proto::v1;
 
 use crate::handler::{self, Handler};
 use crate::hook::milliseconds;
-use crate::{Context, Result};
+use crate::{Chunks, Context, Result};
 
 /// Who may call a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,6 +57,26 @@ impl Function {
             ..v1::FunctionBinding::default()
         };
         Self { binding, handler: handler::function(handler) }
+    }
+
+    /// A function that makes its result bit by bit: the handler gets [`Chunks`] to send the parts,
+    /// and returns when there are no more. Any user may call it, and read the parts as they come.
+    pub fn streaming<I, C, H, F>(name: impl Into<String>, handler: H) -> Self
+    where
+        I: DeserializeOwned + JsonSchema + Send + 'static,
+        C: Serialize + JsonSchema + 'static,
+        H: Fn(Context, I, Chunks<C>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result> + Send + 'static,
+    {
+        let binding = v1::FunctionBinding {
+            name: name.into(),
+            auth: v1::FunctionAuth::Auth.into(),
+            input_schema: schema::<I>(SchemaSettings::draft2020_12().for_deserialize()),
+            output_schema: schema::<C>(SchemaSettings::draft2020_12().for_serialize()),
+            streams: true,
+            ..v1::FunctionBinding::default()
+        };
+        Self { binding, handler: handler::streaming(handler) }
     }
 
     /// Says what the function does, for people.

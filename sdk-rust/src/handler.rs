@@ -13,9 +13,10 @@ use serde::de::DeserializeOwned;
 use tinybase_proto::v1;
 use tinybase_proto::v1::invocation::Body;
 
+use crate::client::Outcomes;
 use crate::context::{Identity, Surroundings};
 use crate::event::FromBody;
-use crate::{Context, Error, Patch, Result};
+use crate::{Chunks, Context, Error, Patch, Result};
 
 type Reply = Pin<Box<dyn Future<Output = Result<v1::Success>> + Send>>;
 
@@ -81,6 +82,25 @@ where
     })
 }
 
+/// A handler that makes a result in chunks.
+pub(crate) fn streaming<I, C, H, F>(handler: H) -> Handler
+where
+    I: DeserializeOwned + Send + 'static,
+    C: Serialize + 'static,
+    H: Fn(Context, I, Chunks<C>) -> F + Send + Sync + 'static,
+    F: Future<Output = Result> + Send + 'static,
+{
+    let handler = Arc::new(handler);
+    Arc::new(move |context, body| {
+        let handler = Arc::clone(&handler);
+        Box::pin(async move {
+            let (chunks, gathered) = Chunks::of(&context);
+            handler(context, input(body)?, chunks).await?;
+            Ok(v1::Success { output: gathered.into_output(), ..v1::Success::default() })
+        })
+    })
+}
+
 fn input<I: DeserializeOwned>(body: Option<Body>) -> Result<I> {
     let Some(Body::Function(call)) = body else {
         return Err(Error::fault("ProtocolError", "the invocation has no function's input"));
@@ -110,6 +130,7 @@ impl Handlers {
         &self,
         mut invocation: v1::Invocation,
         surroundings: &Arc<Surroundings>,
+        outcomes: &Outcomes,
     ) -> Job {
         let (kind, handlers) = match invocation.event.as_str() {
             "function.invoke" => (Kind::Function, &self.functions),
@@ -119,7 +140,8 @@ impl Handlers {
         let handler = handlers.get(&invocation.handler).cloned();
         let body = invocation.body.take();
         let identity = Identity::of(body.as_ref());
-        let context = Context::new(invocation, identity, Arc::clone(surroundings));
+        let chunks = outcomes.chunks(&invocation.id);
+        let context = Context::new(invocation, identity, chunks, Arc::clone(surroundings));
         let reply = match handler {
             Some(handler) => handler(context.clone(), body),
             None => unknown(&context),

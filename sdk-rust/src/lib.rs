@@ -6,6 +6,7 @@ pub mod prelude;
 pub mod testing;
 
 mod callbacks;
+mod chunks;
 mod context;
 mod error;
 mod event;
@@ -18,6 +19,7 @@ mod run;
 mod schedule;
 mod worker;
 
+pub use chunks::Chunks;
 pub use context::{
     CallbackError, Comparison, Context, Functions, Identity, Page, Query, Record, Records, User,
     Users, Values,

@@ -11,7 +11,7 @@ pub use serde_json::{Value, json};
 pub use tracing;
 
 pub use crate::{
-    All, Auth, CallbackError, Comparison, Context, Error, Extension, Function, FunctionCall,
-    FunctionComplete, Hook, NewRecord, NewUser, Patch, Record, RecordCreate, RecordDelete,
-    RecordUpdate, Result, Schedule, UserLogin, UserRegister, reject,
+    All, Auth, CallbackError, Chunks, Comparison, Context, Error, Extension, Function,
+    FunctionCall, FunctionComplete, Hook, NewRecord, NewUser, Patch, Record, RecordCreate,
+    RecordDelete, RecordUpdate, Result, Schedule, UserLogin, UserRegister, reject,
 };

@@ -92,7 +92,7 @@ impl Dispatcher for Worker {
     fn invoke(&self, batch: Vec<v1::Invocation>, outcomes: &Outcomes) {
         let since = Instant::now();
         for invocation in batch {
-            let mut job = self.handlers.job(invocation, &self.surroundings);
+            let mut job = self.handlers.job(invocation, &self.surroundings, outcomes);
             if self.runs_here(&job, since) {
                 // Nothing is lost by the waker that does nothing: a job that has to wait gets a
                 // task, which polls it again at once.

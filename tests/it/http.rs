@@ -23,6 +23,7 @@ mod records_query;
 mod rules;
 mod schedules;
 mod settings;
+mod streams;
 mod strict_json;
 mod system;
 mod users;

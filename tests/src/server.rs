@@ -27,7 +27,11 @@ pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
         .map(Path::to_owned)
         .context("the test doesn't run from a target folder")?;
     let path = folder.join(name);
-    ensure!(path.exists(), "{} isn't built: run `cargo build --workspace`", path.display());
+    ensure!(
+        path.exists(),
+        "{} isn't built: run `cargo build --workspace --all-targets`",
+        path.display()
+    );
     Ok(path)
 }
 

@@ -75,3 +75,9 @@ def test_the_heaviest_come_first_and_the_unweighed_not_at_all(harness: Harness) 
     assert heaviest[0] == {"species": "Gentoo", "island": "Biscoe", "body_mass_g": 6300}
     adelies = harness.call("heaviest_penguins", {"species": "Adelie", "limit": 1})
     assert [it["body_mass_g"] for it in adelies["penguins"]] == [3750]
+
+
+def test_all_penguins_come_one_by_one(harness: Harness) -> None:
+    for penguin in PENGUINS:
+        harness.create_record("penguins", penguin)
+    assert harness.call("every_penguin") == PENGUINS

@@ -1,6 +1,7 @@
 //! What Python registers: the protocol's message, and what to call for each name.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use tinybase_sdk::client::v1;
@@ -11,7 +12,7 @@ use crate::pace::Pace;
 pub(crate) type Hook = (String, i32, String, String, String, i32, u32, bool, Py<PyAny>, bool);
 /// See `FunctionTuple` in `_native.pyi`.
 pub(crate) type Function =
-    (String, String, i32, String, String, Vec<String>, u32, u32, Py<PyAny>, bool);
+    (String, String, i32, String, String, Vec<String>, u32, u32, bool, Py<PyAny>, bool);
 /// See `ScheduleTuple` in `_native.pyi`.
 pub(crate) type Schedule = (String, String, String, String, i32, i32, u32, u32);
 
@@ -20,12 +21,25 @@ pub(crate) type Schedule = (String, String, String, String, i32, i32, u32, u32);
 pub(crate) struct Handler {
     pub(crate) entry: Py<PyAny>,
     pub(crate) is_async: bool,
-    pub(crate) pace: Pace,
+    /// None if it streams, and so takes as long as whoever reads its result.
+    pace: Option<Pace>,
 }
 
 impl Handler {
     fn new(entry: Py<PyAny>, is_async: bool) -> Self {
-        Self { entry, is_async, pace: Pace::default() }
+        Self { entry, is_async, pace: Some(Pace::default()) }
+    }
+
+    /// Whether its next call is likely to take long.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.pace.as_ref().is_none_or(Pace::is_slow)
+    }
+
+    /// Notes how long a call took.
+    pub(crate) fn note(&self, took: Duration) {
+        if let Some(pace) = &self.pace {
+            pace.note(took);
+        }
     }
 }
 
@@ -79,8 +93,13 @@ pub(crate) fn read(
             tags: tags.clone(),
             timeout_ms: function.6,
             concurrency: function.7,
+            streams: function.8,
         });
-        handlers.functions.insert(function.0, Handler::new(function.8, function.9));
+        let mut handler = Handler::new(function.9, function.10);
+        if function.8 {
+            handler.pace = None;
+        }
+        handlers.functions.insert(function.0, handler);
     }
     for (name, function, timing, input, missed, overlap, timeout_ms, jitter_ms) in schedules {
         register.schedules.push(v1::ScheduleBinding {

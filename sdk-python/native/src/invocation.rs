@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use tinybase_sdk::client::v1;
 use tinybase_sdk::client::v1::invocation::Body;
+use tinybase_sdk::client::{ChunkError, ChunkSender, v1};
 use tokio::time::Instant;
 
 use crate::callbacks::Host;
@@ -26,14 +27,17 @@ pub(crate) struct Invocation {
     message: v1::Invocation,
     ticket: Arc<Ticket>,
     deadline: Instant,
+    /// The way for chunks, if the result is to have any.
+    chunks: Option<ChunkSender>,
     wire: Arc<Wire>,
 }
 
 impl Invocation {
     pub(crate) fn new(mut message: v1::Invocation, deadline: Instant, wire: Arc<Wire>) -> Self {
         let id = std::mem::take(&mut message.id);
+        let chunks = wire.outcomes.chunks(&id);
         let ticket = Arc::new(Ticket { id, cancelled: AtomicBool::new(false) });
-        Self { message, ticket, deadline, wire }
+        Self { message, ticket, deadline, chunks, wire }
     }
 
     pub(crate) fn ticket(&self) -> &Arc<Ticket> {
@@ -73,6 +77,13 @@ impl Invocation {
 /// JSON from the core is UTF-8; anything else reads as empty and fails to parse.
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+fn unsent(error: ChunkError) -> PyResult<bool> {
+    match error {
+        ChunkError::Unwanted => Ok(false),
+        ChunkError::TooLarge { .. } => Err(PyValueError::new_err(error.to_string())),
+    }
 }
 
 #[pymethods]
@@ -232,6 +243,24 @@ impl Invocation {
     #[getter]
     fn cancelled(&self) -> bool {
         self.ticket.cancelled.load(Ordering::Acquire)
+    }
+
+    #[getter]
+    fn takes_chunks(&self) -> bool {
+        self.chunks.is_some()
+    }
+
+    /// Sends a chunk; waits without the GIL as long as there is no room. False if nobody wants it.
+    fn send_chunk(&self, py: Python<'_>, value: String) -> PyResult<bool> {
+        let Some(chunks) = &self.chunks else { return Ok(false) };
+        let sent = py.detach(|| self.wire.runtime.block_on(chunks.send(value.into())));
+        sent.map(|()| true).or_else(unsent)
+    }
+
+    /// Sends a chunk if that needs no waiting. Whether it did.
+    fn offer_chunk(&self, value: String) -> PyResult<bool> {
+        let Some(chunks) = &self.chunks else { return Ok(false) };
+        chunks.try_send(&value.into()).or_else(unsent)
     }
 
     #[getter]

@@ -171,7 +171,7 @@ impl Pool {
                         push(py, &mut jobs, handler, invocation);
                         continue;
                     }
-                    if handler.pace.is_slow() {
+                    if handler.is_slow() {
                         start(py, &mut jobs);
                         self.roles.hand_over(term);
                     }
@@ -200,7 +200,7 @@ impl Pool {
             Ok(value) => outcome::read(&ticket.id, &value),
             Err(error) => outcome::failed(&ticket.id, &error, py),
         };
-        handler.pace.note(began.elapsed());
+        handler.note(began.elapsed());
         self.desk.end(&ticket);
         self.wire.outcomes.send(outcome);
     }

@@ -9,6 +9,7 @@ from functools import partial
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from concurrent.futures import ThreadPoolExecutor
     from typing import Any, Protocol
 
     from tinybase._invocation import Invocation, Outcome
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
         def finish(self, outcome: Outcome) -> None: ...
 
     AsyncEntry = Callable[[Invocation], Coroutine[Any, Any, Outcome]]
+
+
+# As many as an extension has invocations in hand.
+_THREADS_MAX = 64
 
 
 class Loop:
@@ -95,6 +100,24 @@ def loop() -> Loop:
         if _loop is None:
             _loop = Loop()
         return _loop
+
+
+_threads: ThreadPoolExecutor | None = None
+
+
+async def in_thread(call: Callable[[str], bool], argument: str) -> bool:
+    """Makes a call that blocks.
+
+    The threads are apart from those of `asyncio.to_thread`, which are the author's.
+    """
+    global _threads
+    with _lock:
+        if _threads is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            _threads = ThreadPoolExecutor(_THREADS_MAX, thread_name_prefix="tinybase-chunks")
+        threads = _threads
+    return await asyncio.get_running_loop().run_in_executor(threads, call, argument)
 
 
 def stop() -> None:

@@ -42,6 +42,10 @@ def function_entry(function: Function) -> Entry:
         return (Context(invocation), payload(invocation.input))
 
     result = output_of(function.output_model)
+    if function.streams:
+        from tinybase._stream import stream_entry
+
+        return stream_entry(function, arguments, result)
     asynchronous = function.is_async
     return _entry(function.function, arguments, result, rejects=True, asynchronous=asynchronous)
 

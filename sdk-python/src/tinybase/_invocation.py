@@ -46,10 +46,20 @@ if TYPE_CHECKING:
 
         cancelled: bool
         """Whether the outcome is no longer wanted."""
+        takes_chunks: bool
+        """Whether the server takes the result of a generator chunk by chunk."""
         remaining_ms: int
         """How much of the time is left."""
         host: Host
         """The way to call the server."""
+
+        def send_chunk(self, value: str) -> bool:
+            """Sends JSON as soon as there is room; false if nobody wants it any more."""
+            ...
+
+        def offer_chunk(self, value: str) -> bool:
+            """Sends JSON if there is room now; whether it did."""
+            ...
 
     # How a handler ended; none means success without a value.
     #   ("success", output JSON, patch JSON)

@@ -8,8 +8,8 @@ from tinybase._logging import Line
 # entry, whether the entry is asynchronous
 HookTuple = tuple[str, int, str, str, str, int, int, bool, Entry, bool]
 # name, description, auth, input schema, output schema, tags, timeout in milliseconds, how many
-# calls at a time, entry, whether the entry is asynchronous
-FunctionTuple = tuple[str, str, int, str, str, list[str], int, int, Entry, bool]
+# calls at a time, whether it streams, entry, whether the entry is asynchronous
+FunctionTuple = tuple[str, str, int, str, str, list[str], int, int, bool, Entry, bool]
 # name, function, timing, input, policy for missed ticks, policy for overlaps, timeout and jitter in
 # milliseconds
 ScheduleTuple = tuple[str, str, str, str, int, int, int, int]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinybase._signature import describe, is_async
+from tinybase._signature import describe, is_async, streams
 from tinybase.errors import RegistrationError
 
 TYPE_CHECKING = False
@@ -72,6 +72,7 @@ class Function:
         "is_async",
         "name",
         "output_model",
+        "streams",
         "tags",
         "timeout_ms",
     )
@@ -87,6 +88,7 @@ class Function:
         self.timeout_ms = 0
         self.concurrency = 0
         self.is_async = is_async(function)
+        self.streams = streams(function)
 
 
 class Schedule:

@@ -19,16 +19,27 @@ def describe(function: object) -> str:
     return f"{name} ({code.co_filename}:{code.co_firstlineno})"
 
 
-def check(function: Callable[..., Any], decorator: str, parameters: tuple[str, ...]) -> None:
+def check(
+    function: Callable[..., Any],
+    decorator: str,
+    parameters: tuple[str, ...],
+    *,
+    may_stream: bool = False,
+) -> None:
     """Refuses a function that can't be called with these positional arguments.
+
+    Args:
+        function: The function.
+        decorator: The decorator's name, for the error.
+        parameters: What it is called with.
+        may_stream: Whether it may be a generator.
 
     Raises:
         TypeError: With the function's name and place.
     """
     if not callable(function) or isinstance(function, type):
         raise TypeError(f"@{decorator} decorates a function, not {function!r}")
-    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
-    if flags & (_GENERATOR | _ASYNC_GENERATOR):
+    if streams(function) and not may_stream:
         raise TypeError(
             f"{describe(function)} has a `yield`, so calling it runs nothing of it; "
             f"@{decorator} needs a plain `def` or `async def`"
@@ -41,11 +52,20 @@ def check(function: Callable[..., Any], decorator: str, parameters: tuple[str, .
         )
 
 
+def streams(function: Callable[..., Any]) -> bool:
+    """Whether calling it makes a generator, as far as can be told without calling it."""
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    return bool(flags & (_GENERATOR | _ASYNC_GENERATOR))
+
+
 def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling it makes a coroutine, as far as can be told without calling it."""
+    """Whether calling it makes a coroutine or an asynchronous generator.
+
+    As far as that can be told without calling it.
+    """
     code = getattr(function, "__code__", None)
     if code is not None:
-        return bool(code.co_flags & _COROUTINE)
+        return bool(code.co_flags & (_COROUTINE | _ASYNC_GENERATOR))
     import inspect
 
     target = getattr(function, "func", function)

@@ -60,6 +60,9 @@ def register(
 ) -> Callable[[Handler], Handler]:
     """Makes a function callable for API clients.
 
+    What a generator yields, `def` or `async def`, is sent to the client chunk by chunk. It rests at
+    its `yield` while the client doesn't read, and is closed there once nobody wants the rest.
+
     Args:
         name: Its name: letters, digits, `_`, `-` and `.`.
         description: What it does, for people; the first line of its docstring unless given.
@@ -67,7 +70,7 @@ def register(
         input_model: A pydantic model that the payload is checked against and made into, or a
             JSON Schema as a dict, which the server checks. Without one any object is taken; a
             parameter annotated with a pydantic model counts as one.
-        output_model: The same for the result.
+        output_model: The same for the result; of a generator, for each value that it yields.
         tags: Words to group functions by.
         timeout: How long a call may take; the server's default unless given.
         concurrency: How many calls may run at a time on a server; further ones get a 429.
@@ -88,7 +91,7 @@ def register(
         raise TypeError(f"{name}: concurrency is a whole number above 0, not {concurrency!r}")
 
     def decorate(function: Handler) -> Handler:
-        check(function, "register", ("ctx", "payload"))
+        check(function, "register", ("ctx", "payload"), may_stream=True)
         entry = Function(name, function)
         entry.description = description or _first_line(function)
         entry.auth = level

@@ -108,7 +108,7 @@ def _functions(registry: Registry) -> list[_native.FunctionTuple]:
     for f in registry.functions.values():
         schemas = schema_of(f.input_model, output=False), schema_of(f.output_model, output=True)
         binding = (f.name, f.description, _AUTH[f.auth], *schemas, f.tags, f.timeout_ms)
-        rows.append((*binding, f.concurrency, function_entry(f), f.is_async))
+        rows.append((*binding, f.concurrency, f.streams, function_entry(f), f.is_async))
     return rows
 
 

@@ -110,7 +110,7 @@ impl Connection {
                 welcomed = true;
                 self.welcome = welcome;
                 if let Some(limits) = self.welcome.limits {
-                    self.outbox.limit_bodies(limits.body_bytes_max as usize);
+                    self.outbox.limit(&limits);
                 }
             }
             if let Some(ping) = frame.ping.take() {
@@ -133,7 +133,11 @@ impl Connection {
             dispatcher.invoke(frame.invocations, outcomes);
             self.outbox.wake();
         }
+        for grant in frame.grants {
+            self.outbox.grant(&grant);
+        }
         for cancel in frame.cancels {
+            self.outbox.cancel(&cancel.invocation_id);
             dispatcher.cancel(&cancel.invocation_id, &cancel.reason);
         }
         if let Some(drain) = frame.drain {

@@ -41,7 +41,7 @@ impl Options {
             version: String::new(),
             sdk: format!("tinybase-sdk-rust {}", env!("CARGO_PKG_VERSION")),
             credit: DEFAULT_CREDIT,
-            features: vec!["ack".to_owned(), "heartbeat".to_owned()],
+            features: ["ack", "heartbeat", "stream"].map(str::to_owned).into(),
         })
     }
 }

@@ -1,14 +1,18 @@
 //! What waits to be sent to the core, and the stream of frames that carries it.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::task::AtomicWaker;
 use tinybase_proto::v1;
+use tokio::sync::Semaphore;
+
+use super::ChunkSender;
 
 /// A frame is closed once it holds this many bytes, far below any message limit.
 const FRAME_BYTES: usize = 512 << 10;
@@ -16,6 +20,8 @@ const FRAME_BYTES: usize = 512 << 10;
 const TEXT_BYTES_MAX: usize = 32 << 10;
 /// The limit of a body until the core has said its own.
 const BODY_BYTES_MAX: usize = 1 << 20;
+/// The same of a chunk.
+const CHUNK_BYTES_MAX: usize = 256 << 10;
 
 /// Where outcomes go, from any thread. They leave in the next frame with whatever else is ready.
 #[derive(Debug, Clone)]
@@ -32,20 +38,39 @@ impl Outcomes {
     pub fn send(&self, outcome: v1::Outcome) {
         let outcome = fit(outcome, self.outbox.body_bytes_max.load(Ordering::Relaxed));
         let mut pending = self.outbox.lock();
-        if pending.outstanding.remove(&outcome.invocation_id) {
-            pending.outcomes.push_back(outcome);
-            drop(pending);
-            self.outbox.waker.wake();
+        let Some(room) = pending.outstanding.remove(&outcome.invocation_id) else { return };
+        pending.results.push_back(Part::Outcome(outcome));
+        drop(pending);
+        self.outbox.waker.wake();
+        // Nothing comes after the outcome.
+        if let Some(room) = room {
+            room.close();
         }
+    }
+
+    /// The way for the chunks of an invocation's result; none if it is to have none, or has ended.
+    pub fn chunks(&self, invocation_id: &str) -> Option<ChunkSender> {
+        let room = self.outbox.lock().outstanding.get(invocation_id)?.clone()?;
+        let (outbox, invocation_id) = (Arc::clone(&self.outbox), invocation_id.to_owned());
+        Some(ChunkSender { outbox, invocation_id, room })
     }
 }
 
-/// The shared state behind [`Outcomes`] and [`Frames`]. What it holds is bounded by the credit.
+/// The shared state behind [`Outcomes`] and [`Frames`]. What it holds is bounded by the credit, of
+/// invocations and of chunks.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     pending: Mutex<Pending>,
     waker: AtomicWaker,
     body_bytes_max: AtomicUsize,
+    chunk_bytes_max: AtomicUsize,
+}
+
+/// A part of a result, or how its invocation ended.
+#[derive(Debug)]
+enum Part {
+    Chunk(v1::Chunk),
+    Outcome(v1::Outcome),
 }
 
 #[derive(Debug, Default)]
@@ -54,8 +79,10 @@ struct Pending {
     ready: Option<v1::Ready>,
     pong: Option<v1::Pong>,
     received: Vec<String>,
-    outcomes: VecDeque<v1::Outcome>,
-    outstanding: HashSet<String>,
+    /// In one queue, so that no outcome overtakes its chunks.
+    results: VecDeque<Part>,
+    /// The invocations in hand, each with the room for its chunks if it is to have any.
+    outstanding: HashMap<String, Option<Arc<Semaphore>>>,
     closed: bool,
 }
 
@@ -65,11 +92,45 @@ impl Outbox {
             pending: Mutex::new(Pending { first, ..Pending::default() }),
             waker: AtomicWaker::new(),
             body_bytes_max: AtomicUsize::new(BODY_BYTES_MAX),
+            chunk_bytes_max: AtomicUsize::new(CHUNK_BYTES_MAX),
         })
     }
 
-    pub(crate) fn limit_bodies(&self, bytes_max: usize) {
-        self.body_bytes_max.store(bytes_max, Ordering::Relaxed);
+    pub(crate) fn limit(&self, limits: &v1::Limits) {
+        self.body_bytes_max.store(limits.body_bytes_max as usize, Ordering::Relaxed);
+        self.chunk_bytes_max.store(limits.chunk_bytes_max as usize, Ordering::Relaxed);
+    }
+
+    pub(super) fn chunk_bytes_max(&self) -> usize {
+        self.chunk_bytes_max.load(Ordering::Relaxed)
+    }
+
+    /// Sends a chunk for which there is room, unless its invocation has ended.
+    pub(super) fn put_chunk(&self, invocation_id: &str, value: Bytes) {
+        let mut pending = self.lock();
+        if pending.outstanding.contains_key(invocation_id) {
+            let invocation_id = invocation_id.to_owned();
+            pending.results.push_back(Part::Chunk(v1::Chunk { invocation_id, value }));
+            drop(pending);
+            self.waker.wake();
+        }
+    }
+
+    /// Makes room for further chunks.
+    pub(crate) fn grant(&self, grant: &v1::ChunkGrant) {
+        if let Some(Some(room)) = self.lock().outstanding.get(&grant.invocation_id) {
+            let chunks = (grant.chunks as usize).min(Semaphore::MAX_PERMITS / 2);
+            if room.available_permits() <= Semaphore::MAX_PERMITS / 2 {
+                room.add_permits(chunks);
+            }
+        }
+    }
+
+    /// No more chunks of an invocation are wanted.
+    pub(crate) fn cancel(&self, invocation_id: &str) {
+        if let Some(Some(room)) = self.lock().outstanding.get(invocation_id) {
+            room.close();
+        }
     }
 
     pub(crate) fn outcomes(self: &Arc<Self>) -> Outcomes {
@@ -95,7 +156,9 @@ impl Outbox {
     pub(crate) fn received(&self, batch: &[v1::Invocation], acknowledge: bool) {
         let mut pending = self.lock();
         for invocation in batch {
-            pending.outstanding.insert(invocation.id.clone());
+            let credit = invocation.chunk_credit as usize;
+            let room = (credit > 0).then(|| Arc::new(Semaphore::new(credit)));
+            pending.outstanding.insert(invocation.id.clone(), room);
             if acknowledge {
                 pending.received.push(invocation.id.clone());
             }
@@ -109,8 +172,9 @@ impl Outbox {
     pub(crate) fn close(&self) {
         let mut pending = self.lock();
         pending.closed = true;
-        pending.outstanding.clear();
+        let outstanding = std::mem::take(&mut pending.outstanding);
         drop(pending);
+        outstanding.into_values().flatten().for_each(|room| room.close());
         self.waker.wake();
     }
 
@@ -124,31 +188,37 @@ impl Pending {
         if let Some(first) = self.first.take() {
             return Some(first);
         }
-        let empty = self.outcomes.is_empty() && self.received.is_empty();
+        let empty = self.results.is_empty() && self.received.is_empty();
         if empty && self.ready.is_none() && self.pong.is_none() {
             return None;
         }
-        Some(v1::SessionRequest {
+        let mut frame = v1::SessionRequest {
             ready: self.ready.take(),
             pong: self.pong.take(),
             received: std::mem::take(&mut self.received),
-            outcomes: self.take_outcomes(),
             ..v1::SessionRequest::default()
-        })
+        };
+        self.take_results(&mut frame);
+        Some(frame)
     }
 
-    fn take_outcomes(&mut self) -> Vec<v1::Outcome> {
+    /// The core reads the chunks of a frame before its outcomes, so what is apart there stays in
+    /// order.
+    fn take_results(&mut self, frame: &mut v1::SessionRequest) {
         let mut bytes = 0;
-        let count = self
-            .outcomes
-            .iter()
-            .take_while(|outcome| {
-                let fits = bytes < FRAME_BYTES;
-                bytes += size(outcome);
-                fits
-            })
-            .count();
-        self.outcomes.drain(..count).collect()
+        while bytes < FRAME_BYTES {
+            match self.results.pop_front() {
+                None => break,
+                Some(Part::Chunk(chunk)) => {
+                    bytes += chunk.invocation_id.len() + chunk.value.len() + 16;
+                    frame.chunks.push(chunk);
+                }
+                Some(Part::Outcome(outcome)) => {
+                    bytes += size(&outcome);
+                    frame.outcomes.push(outcome);
+                }
+            }
+        }
     }
 }
 

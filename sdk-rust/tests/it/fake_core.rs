@@ -184,6 +184,7 @@ pub(crate) fn welcome() -> v1::SessionResponse {
                 slots_max: 1,
                 heartbeat_interval_ms: 2000,
                 heartbeat_timeout_ms: 10_000,
+                chunk_bytes_max: 64,
             }),
             config: r#"{"greeting":"Ahoy"}"#.into(),
             server_version: "0.1.0".to_owned(),

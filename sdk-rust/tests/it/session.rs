@@ -192,3 +192,78 @@ async fn a_core_that_dies_ends_the_extension() {
     let error = result.expect_err("the socket closed");
     assert!(matches!(error, ExtensionError::Run(RunError::Lost { .. })), "{error:?}");
 }
+
+/// Counts without an end, or until nobody wants to hear more.
+fn counting() -> Extension {
+    let count = |_, padding: String, chunks: Chunks<(u32, String)>| async move {
+        for n in 1.. {
+            chunks.send(&(n, padding.clone())).await?;
+        }
+        Ok(())
+    };
+    Extension::new("shop").add_function(Function::streaming("count", count))
+}
+
+fn streamed(id: &str, padding: &str, chunk_credit: u32) -> v1::Invocation {
+    v1::Invocation { chunk_credit, ..call(id, "count", padding) }
+}
+
+async fn chunks(core: &mut FakeCore, count: usize) -> Vec<String> {
+    let mut chunks = Vec::new();
+    while chunks.len() < count {
+        let frame = core.frame().await;
+        assert_eq!(frame.outcomes, [], "it has no end");
+        let texts = frame.chunks.iter().map(|chunk| String::from_utf8_lossy(&chunk.value));
+        chunks.extend(texts.map(std::borrow::Cow::into_owned));
+    }
+    chunks
+}
+
+#[tokio::test]
+async fn a_stream_sends_as_much_as_is_granted_and_ends_when_it_is_cancelled() {
+    play(counting(), async |core| {
+        core.invoke(streamed("s", "\"x\"", 2)).await;
+        assert_eq!(chunks(core, 2).await, [r#"[1,"x"]"#, r#"[2,"x"]"#]);
+        core.send(ping("p")).await;
+        let frame = core.frame().await;
+        assert!(frame.pong.is_some() && frame.chunks.is_empty(), "no more was granted: {frame:?}");
+        let grants = vec![v1::ChunkGrant { invocation_id: "s".to_owned(), chunks: 1 }];
+        core.send(v1::SessionResponse { grants, ..Default::default() }).await;
+        assert_eq!(chunks(core, 1).await, [r#"[3,"x"]"#]);
+        let (invocation_id, reason) = ("s".to_owned(), "client_gone".to_owned());
+        let cancels = vec![v1::Cancel { invocation_id, reason }];
+        core.send(v1::SessionResponse { cancels, ..Default::default() }).await;
+        assert_eq!(fault(core.outcome().await).r#type, "Cancelled");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_chunk_that_is_too_large_is_a_failure_of_the_function() {
+    play(counting(), async |core| {
+        let padding = format!("\"{}\"", "x".repeat(64));
+        core.invoke(streamed("s", &padding, 2)).await;
+        let fault = fault(core.outcome().await);
+        assert_eq!(fault.r#type, "OutputTooLarge");
+        assert!(fault.message.contains("64"), "{}", fault.message);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn for_a_core_that_takes_no_chunks_they_are_one_array() {
+    let count = |_, to: u32, chunks: Chunks<u32>| async move {
+        for n in 1..=to {
+            chunks.send(&n).await?;
+        }
+        Ok(())
+    };
+    let extension = Extension::new("shop").add_function(Function::streaming("count", count));
+    play(extension, async |core| {
+        for (to, expected) in [("3", "[1,2,3]"), ("0", "[]")] {
+            core.invoke(call("s", "count", to)).await;
+            assert_eq!(output(&core.outcome().await), expected);
+        }
+    })
+    .await;
+}

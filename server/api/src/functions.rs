@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tinybase_core::{
     AcceptedCall, CallOutcome, Core, FunctionDetails, FunctionInfo, FunctionQuery, FunctionSchema,
+    OpenedCall,
 };
 use tinybase_model::JsonBytes;
 use utoipa_axum::router::OpenApiRouter;
@@ -19,6 +20,7 @@ use crate::body::{Json, Params, RawBody, Segments, parse, with_failed_open};
 use crate::caller::Caller;
 use crate::openapi::{Forbidden, NotFound, Rejected};
 use crate::problem::{HttpProblem, Kind};
+use crate::streaming::{Form, form, streamed};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -102,15 +104,24 @@ async fn schema(
 
 /// Calls a function. A function that failed is an answer with `status` "failed", not a problem.
 /// With `prefer: respond-async`, a user gets an answer at once, and the call runs by itself.
+///
+/// A function that streams answers with a chunk of its result in each line, or in each event, and in
+/// the last one (the event `outcome`) with how the call ended; with `accept: application/json` it
+/// answers as any other, and its result is an array of the chunks.
 #[utoipa::path(
     post, path = "/api/functions/{name}", operation_id = "call_function", tag = "functions",
     security((), ("bearer" = [])), params(
         ("name" = String, Path, description = "The function's name"),
         ("prefer" = Option<String>, Header, description = "`respond-async` not to wait for the end"),
+        ("accept" = Option<String>, Header, description = "The form of a result that is streamed"),
     ),
     request_body(content = Option<Object>, description = "The input; nothing is `{}`"),
     responses(
-        (status = 200, description = "How the call ended", body = CallOutcome),
+        (status = 200, description = "How the call ended", content(
+            (CallOutcome = "application/json"),
+            (String = "application/x-ndjson"),
+            (String = "text/event-stream"),
+        )),
         (
             status = 202, description = "It was accepted and runs by itself", body = CallOutcome,
             headers(
@@ -141,7 +152,14 @@ async fn call(
     if prefers_async(&headers) && may_ask {
         return accepted(core.functions().accept(&caller.cause(), &name, input).await?);
     }
-    let outcome = core.functions().call(&caller.cause(), &name, input).await?;
+    let (functions, cause) = (core.functions(), caller.cause());
+    let outcome = match form(&headers) {
+        Form::Whole => functions.call(&cause, &name, input).await?,
+        form @ (Form::Lines | Form::Events) => match functions.open(&cause, &name, input).await? {
+            OpenedCall::Ended(outcome) => outcome,
+            OpenedCall::Streaming(call) => return Ok(streamed(call, form)),
+        },
+    };
     let failed_open = outcome.failed_open.clone();
     Ok(with_failed_open(StatusCode::OK, outcome, &failed_open))
 }

@@ -37,6 +37,7 @@ mod records;
 mod schedules;
 mod serve;
 mod settings;
+mod streaming;
 mod system;
 mod tls;
 mod users;

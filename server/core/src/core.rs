@@ -50,6 +50,10 @@ pub struct CoreOptions {
 pub struct CallOptions {
     /// The largest result, in bytes of JSON.
     pub result_bytes_max: usize,
+    /// The most chunks of a streamed result.
+    pub stream_chunks_max: u32,
+    /// The most bytes of JSON of all chunks of a streamed result.
+    pub stream_bytes_max: u64,
     /// How many asynchronous calls may run at a time.
     pub async_max: usize,
     /// How long the result of an asynchronous call is kept.
@@ -66,6 +70,8 @@ impl Default for CallOptions {
     fn default() -> Self {
         Self {
             result_bytes_max: 1 << 20,
+            stream_chunks_max: 100_000,
+            stream_bytes_max: 64 << 20,
             async_max: 256,
             result_retention: Duration::from_hours(24),
             results_bytes_max: 256 << 20,

@@ -33,6 +33,8 @@ pub struct FunctionInfo {
     pub tags: Vec<String>,
     /// The extension that offers it.
     pub extension: ExtensionName,
+    /// Whether it answers with chunks.
+    pub streams: bool,
     /// What it takes and gives, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schemas: Option<Schemas>,
@@ -44,7 +46,7 @@ pub struct Schemas {
     /// Of the input; null if it takes any object.
     #[schema(value_type = Option<Object>)]
     pub input: Option<JsonBytes>,
-    /// Of the result; null if it gives any value.
+    /// Of the result, or of a chunk of it; null if it gives any value.
     #[schema(value_type = Option<Object>)]
     pub output: Option<JsonBytes>,
 }
@@ -92,6 +94,8 @@ pub struct FunctionDetails {
     pub timeout_ms: Option<u64>,
     /// How many calls may run at a time on a server, if it says so.
     pub concurrency: Option<u32>,
+    /// Whether it answers with chunks.
+    pub streams: bool,
 }
 
 /// What a function takes and gives.
@@ -107,7 +111,7 @@ pub struct FunctionSchema {
     /// JSON Schema of the input.
     #[schema(value_type = Option<Object>)]
     pub input_schema: Option<JsonBytes>,
-    /// JSON Schema of the output.
+    /// JSON Schema of the output, or of a chunk of it.
     #[schema(value_type = Option<Object>)]
     pub output_schema: Option<JsonBytes>,
 }
@@ -367,6 +371,7 @@ impl FunctionInfo {
             auth: auth.as_str(),
             tags: tags.clone(),
             extension: function.extension.clone(),
+            streams: function.binding.streams,
             schemas: with_schemas.then(|| Schemas {
                 input: function.binding.input_schema.clone(),
                 output: function.binding.output_schema.clone(),
@@ -396,6 +401,7 @@ impl FunctionDetails {
             version: function.version.clone(),
             timeout_ms: timeout.map(milliseconds),
             concurrency: *concurrency,
+            streams: function.binding.streams,
         }
     }
 }

@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tinybase_hooks::{CallTerms, RegisteredFunction};
+use tinybase_hooks::{CallTerms, ChunkSink, RegisteredFunction};
 use tinybase_model::{
     CallId, Cause, Event, ExtensionName, Fault, FieldViolation, FunctionEvent, JsonBytes, Outcome,
 };
 use tinybase_store::{CallStatus, KeptResult, StartedCall, now};
+use tokio::sync::mpsc;
 
 use crate::Core;
 use crate::access::authorize_function;
 use crate::acting::Acting;
 use crate::call_limits::{LimitMet, Places};
+use crate::chunk_intake::Intake;
 use crate::collection::summary;
 use crate::function::{CallOutcome, FunctionError};
 use crate::function_schema::{Direction, Mismatch};
@@ -145,11 +147,21 @@ impl Core {
         }
     }
 
-    /// Runs a ready call and records its end.
+    /// Runs a ready call and records its end. Chunks are gathered.
     pub(crate) async fn perform(
         &self,
         ready: ReadyCall,
         way: Way,
+    ) -> Result<CallOutcome, FunctionError> {
+        self.perform_for(ready, way, None).await
+    }
+
+    /// The same for somebody who reads the chunks, if there is one.
+    pub(crate) async fn perform_for(
+        &self,
+        ready: ReadyCall,
+        way: Way,
+        reader: Option<mpsc::Sender<JsonBytes>>,
     ) -> Result<CallOutcome, FunctionError> {
         let started = self.starting(&ready, way == Way::Accepted);
         let ReadyCall { function, call, cause, failed_open, wrong_input, places } = ready;
@@ -165,16 +177,23 @@ impl Core {
             Way::Awaited | Way::Accepted => None,
             Way::Scheduled(timeout) => Some(timeout),
         };
+        let intake =
+            function.binding.streams.then(|| Arc::new(Intake::new(self, &function, reader)));
+        let chunks = intake.clone().map(|intake| intake as Arc<dyn ChunkSink>);
         let result = if let Some(failure) = wrong_input {
             Err(failure)
         } else {
             tokio::select! {
-                result = self.run(&function, call, &cause, timeout) => result,
+                result = self.run(&function, call, &cause, CallTerms { timeout, chunks }) => result,
                 // Dropping the other arm tells the extension.
                 () = cancelled.cancelled() => {
                     Err(Failure::new("Cancelled", "the call was cancelled"))
                 }
             }
+        };
+        let result = match intake {
+            Some(intake) => result.and_then(|_| intake.result()),
+            None => result,
         };
         let kept = result.as_ref().ok().filter(|_| way == Way::Accepted).map(|output| KeptResult {
             output: output.clone(),
@@ -223,16 +242,18 @@ impl Core {
         function: &Arc<RegisteredFunction>,
         call: FunctionEvent,
         cause: &Cause,
-        timeout: Option<Duration>,
+        terms: CallTerms,
     ) -> Result<JsonBytes, Failure> {
         let observed = Event::FunctionCall(call.clone());
         self.inner.hooks.observe_call(observed, cause).await;
-        let terms = CallTerms { timeout };
+        let streams = terms.chunks.is_some();
         let outcome = match self.inner.hooks.call_function(call, cause, terms).await {
             Ok(outcome) => outcome,
             Err(failure) => return Err(Failure::from(&failure)),
         };
         match outcome {
+            // Everything was in the chunks.
+            Outcome::Success { .. } if streams => Ok(JsonBytes::null()),
             Outcome::Success { output, patch: _ } => {
                 self.check_output(function, output.unwrap_or(JsonBytes::null()))
             }
@@ -257,8 +278,18 @@ impl Core {
             let message = format!("the result has {size} bytes; the limit is {limit}");
             return Err(Failure { message, kind: "ResultSizeError".to_owned() });
         }
+        self.check_output_schema(function, &output)?;
+        Ok(output)
+    }
+
+    /// Checks a result, or a chunk of one, against the function's schema.
+    pub(crate) fn check_output_schema(
+        &self,
+        function: &RegisteredFunction,
+        output: &JsonBytes,
+    ) -> Result<(), Failure> {
         let binding = &function.binding;
-        let Some(schema) = &binding.output_schema else { return Ok(output) };
+        let Some(schema) = &binding.output_schema else { return Ok(()) };
         let checked = match output.parse::<Value>() {
             Ok(value) => {
                 self.inner.validators.check(&binding.name, Direction::Output, schema, &value)
@@ -267,7 +298,7 @@ impl Core {
         };
         let extension = &function.extension;
         match checked {
-            Ok(()) => Ok(output),
+            Ok(()) => Ok(()),
             Err(Mismatch::Value(violations)) => Err(Failure {
                 message: format!(
                     "the extension '{extension}' gave a result that doesn't fit the function's \
@@ -291,6 +322,15 @@ impl ReadyCall {
     /// Extensions whose before-hook could not be asked.
     pub(crate) fn failed_open(&self) -> &[ExtensionName] {
         &self.failed_open
+    }
+
+    /// Whether the function answers with chunks.
+    pub(crate) fn streams(&self) -> bool {
+        self.function.binding.streams
+    }
+
+    pub(crate) const fn call_id(&self) -> CallId {
+        self.call.call_id
     }
 }
 

@@ -11,6 +11,7 @@ mod bucket_client;
 mod bucket_upload;
 mod call_limits;
 mod capability;
+mod chunk_intake;
 mod collection;
 mod core;
 mod counts;
@@ -33,6 +34,7 @@ mod filter;
 mod function;
 mod function_call;
 mod function_schema;
+mod function_stream;
 mod hidden;
 mod hook_engine;
 mod host;
@@ -96,6 +98,7 @@ pub use function::{
     CallOutcome, FunctionDetails, FunctionError, FunctionInfo, FunctionMetrics, FunctionQuery,
     FunctionSchema, Functions, Schemas,
 };
+pub use function_stream::{OpenedCall, Streamed, StreamedCall};
 pub use hook_engine::{Approved, CallFailure, HookEngine, HookRefusal};
 pub use host::{Host, ValueError};
 pub use json_schema::DataSchemas;

@@ -39,6 +39,8 @@ struct FakeHooks {
     functions: Mutex<Vec<Arc<RegisteredFunction>>>,
     schedules: Mutex<Vec<Arc<OwnSchedules>>>,
     version: watch::Sender<u64>,
+    /// What a function that streams sends before it is run.
+    chunks: Mutex<Vec<Value>>,
     is_slow: AtomicBool,
     asked: Mutex<Vec<EventKind>>,
     observed: AtomicUsize,
@@ -62,8 +64,16 @@ impl HookEngine for FakeHooks {
         &self,
         call: FunctionEvent,
         _: &Cause,
-        _: CallTerms,
+        terms: CallTerms,
     ) -> Result<Outcome, CallFailure> {
+        let chunks = self.chunks.lock().expect("a lock").clone();
+        if let Some(sink) = &terms.chunks {
+            for chunk in &chunks {
+                if let Err(fault) = sink.put(chunk.into()).await {
+                    return Ok(Outcome::Fault(fault));
+                }
+            }
+        }
         if self.is_slow.load(Ordering::Relaxed) {
             return std::future::pending().await;
         }
@@ -209,6 +219,7 @@ fn function(name: &str, auth: FunctionAuth) -> FunctionBinding {
         tags: Vec::new(),
         timeout: None,
         concurrency: None,
+        streams: false,
     }
 }
 

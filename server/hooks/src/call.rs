@@ -11,6 +11,7 @@ use tinybase_model::{
     Body, Cause, Event, EventId, ExtensionName, FunctionEvent, Invocation, InvocationTarget,
     InvokeError, Outcome,
 };
+use tinybase_supervisor::ChunkSink;
 
 use crate::before::{HookFailure, log_failure, timeout_of, wants};
 use crate::invoker::Invoker;
@@ -51,6 +52,8 @@ pub enum CallError {
 pub struct CallTerms {
     /// How long it may take, over what the function says; none means the function's own time.
     pub timeout: Option<Duration>,
+    /// Where the chunks of the result go; for functions that stream.
+    pub chunks: Option<Arc<dyn ChunkSink>>,
 }
 
 /// Calls functions.
@@ -122,7 +125,10 @@ impl Calls<'_> {
             depth: cause.depth + 1,
             body: Body::Function(call),
         };
-        let outcome = self.invoker.invoke(extension, invocation).await;
+        let outcome = match terms.chunks {
+            None => self.invoker.invoke(extension, invocation).await,
+            Some(sink) => self.invoker.invoke_streaming(extension, invocation, &*sink).await,
+        };
         outcome.map_err(|error| CallError::Invoke { extension: extension.clone(), error })
     }
 

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use tinybase_model::{ExtensionName, Invocation, InvokeError, Outcome};
+use tinybase_supervisor::ChunkSink;
 use tokio::sync::watch;
 
 /// Runs invocations in extensions. The supervisor is one; tests have others.
@@ -12,6 +13,14 @@ pub trait Invoker: Send + Sync {
         &self,
         extension: &ExtensionName,
         invocation: Invocation,
+    ) -> Result<Outcome, InvokeError>;
+
+    /// The same for a function whose result comes in chunks, which go to the sink one by one.
+    async fn invoke_streaming(
+        &self,
+        extension: &ExtensionName,
+        invocation: Invocation,
+        sink: &dyn ChunkSink,
     ) -> Result<Outcome, InvokeError>;
 
     /// Whether the extension takes work.

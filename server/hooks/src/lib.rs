@@ -23,3 +23,4 @@ pub use hooks::Hooks;
 pub use invoker::Invoker;
 pub use options::HooksOptions;
 pub use registry::{EffectiveHook, FailurePolicy, OwnSchedules, RegisteredFunction};
+pub use tinybase_supervisor::ChunkSink;

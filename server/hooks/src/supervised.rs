@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use tinybase_model::{ExtensionName, Invocation, InvokeError, Outcome, Registration};
-use tinybase_supervisor::{RegisterRefusal, Registrar, Supervisor};
+use tinybase_supervisor::{ChunkSink, RegisterRefusal, Registrar, Supervisor};
 use tokio::sync::watch;
 
 use crate::invoker::Invoker;
@@ -16,6 +16,15 @@ impl Invoker for Supervisor {
         invocation: Invocation,
     ) -> Result<Outcome, InvokeError> {
         Self::invoke(self, extension, invocation).await
+    }
+
+    async fn invoke_streaming(
+        &self,
+        extension: &ExtensionName,
+        invocation: Invocation,
+        sink: &dyn ChunkSink,
+    ) -> Result<Outcome, InvokeError> {
+        Self::invoke_streaming(self, extension, invocation, sink).await
     }
 
     fn is_ready(&self, extension: &ExtensionName) -> bool {

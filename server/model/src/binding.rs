@@ -105,6 +105,8 @@ pub struct FunctionBinding {
     pub timeout: Option<Duration>,
     /// How many calls may run at a time on a server; none means as many as there are slots.
     pub concurrency: Option<u32>,
+    /// Whether it answers with chunks; the output's schema then is that of one chunk.
+    pub streams: bool,
 }
 
 /// Two hooks of one registration with the same handler name.

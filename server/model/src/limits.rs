@@ -9,6 +9,10 @@ pub struct Limits {
     pub message_bytes_max: usize,
     /// The largest JSON body within a message, in bytes.
     pub body_bytes_max: usize,
+    /// The largest chunk of a stream, in bytes of JSON.
+    pub chunk_bytes_max: usize,
+    /// The most chunks of one stream that nobody has taken yet.
+    pub chunk_credit: u32,
     /// The most invocations outstanding over all slots of a session.
     pub credit_max: u32,
     /// The most slots of a session.
@@ -26,6 +30,8 @@ impl Default for Limits {
         Self {
             message_bytes_max: 4 << 20,
             body_bytes_max: 1 << 20,
+            chunk_bytes_max: 256 << 10,
+            chunk_credit: 16,
             credit_max: 1024,
             slots_max: 64,
             queue_max: 1024,

@@ -26,4 +26,4 @@ mod world;
 pub use lifecycle::HealthPolicy;
 pub use options::{NotSupervised, SetupError, SupervisorOptions};
 pub use supervisor::Supervisor;
-pub use tinybase_wire::{RegisterRefusal, Registrar};
+pub use tinybase_wire::{ChunkSink, RegisterRefusal, Registrar};

@@ -11,7 +11,7 @@ use tinybase_model::{
     ExtensionName, ExtensionSpec, ExtensionState, ExtensionStatus, Fault, Invocation,
     InvocationTarget, InvokeError, LogLevel, LogLine, LogSource, Outcome,
 };
-use tinybase_wire::{Registrar, Session};
+use tinybase_wire::{ChunkSink, Registrar, Session};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -184,10 +184,38 @@ impl Supervisor {
         name: &ExtensionName,
         invocation: Invocation,
     ) -> Result<Outcome, InvokeError> {
+        self.run(name, invocation, None).await
+    }
+
+    /// The same for a function whose result comes in chunks, which go to the sink one by one.
+    ///
+    /// # Errors
+    /// If there is no outcome.
+    ///
+    /// # Cancel safety
+    /// Dropping it cancels the work.
+    pub async fn invoke_streaming(
+        &self,
+        name: &ExtensionName,
+        invocation: Invocation,
+        sink: &dyn ChunkSink,
+    ) -> Result<Outcome, InvokeError> {
+        self.run(name, invocation, Some(sink)).await
+    }
+
+    async fn run(
+        &self,
+        name: &ExtensionName,
+        invocation: Invocation,
+        sink: Option<&dyn ChunkSink>,
+    ) -> Result<Outcome, InvokeError> {
         let live = self.0.live(name)?;
         let held = live.begin();
         let target = invocation.target.clone();
-        let ended = live.session.invoke(invocation).await;
+        let ended = match sink {
+            None => live.session.invoke(invocation).await,
+            Some(sink) => live.session.invoke_streaming(invocation, sink).await,
+        };
         match &ended {
             Err(InvokeError::Disconnected) => held.lose(),
             Ok(Outcome::Fault(fault)) => self.write_fault(name, &target, fault),

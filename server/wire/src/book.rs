@@ -49,6 +49,8 @@ struct Slot {
     held: u32,
     outbox: VecDeque<WorkId>,
     cancels: Vec<(WorkId, CancelReason)>,
+    /// How many further chunks are granted, at most one entry for each work that it holds.
+    grants: Vec<(WorkId, u32)>,
 }
 
 /// Hashes ids that this book counted up itself, so nobody can choose them to collide.
@@ -114,8 +116,8 @@ impl<W> SlotBook<W> {
         }
         let id = SlotId(self.next_slot);
         self.next_slot += 1;
-        let (outbox, cancels) = (VecDeque::new(), Vec::new());
-        self.slots.push(Slot { id, credit: 0, held: 0, outbox, cancels });
+        let (outbox, cancels, grants) = (VecDeque::new(), Vec::new(), Vec::new());
+        self.slots.push(Slot { id, credit: 0, held: 0, outbox, cancels, grants });
         Ok(id)
     }
 
@@ -208,11 +210,43 @@ impl<W> SlotBook<W> {
             .unwrap_or_default()
     }
 
+    /// Grants further chunks to work whose outcome is still waited for. The slot that has it to
+    /// send.
+    pub(crate) fn grant_chunks(&mut self, id: WorkId, chunks: u32) -> Option<SlotId> {
+        let entry = self.entries.get(&id)?;
+        let (Place::Sent { slot, .. }, Demand::Wanted | Demand::Hurried) =
+            (entry.place, entry.demand)
+        else {
+            return None;
+        };
+        let index = self.index(slot)?;
+        let grants = &mut self.slots[index].grants;
+        match grants.iter_mut().find(|(granted, _)| *granted == id) {
+            Some((_, count)) => *count = count.saturating_add(chunks),
+            None => grants.push((id, chunks)),
+        }
+        Some(slot)
+    }
+
+    /// The grants that a slot is to send.
+    pub(crate) fn take_grants(&mut self, slot: SlotId) -> Vec<(WorkId, u32)> {
+        self.index(slot)
+            .map(|index| std::mem::take(&mut self.slots[index].grants))
+            .unwrap_or_default()
+    }
+
+    /// Work that was sent on this slot and has not ended.
+    pub(crate) fn get_sent(&self, slot: SlotId, id: WorkId) -> Option<&W> {
+        let entry = self.entries.get(&id)?;
+        let is_there = matches!(entry.place, Place::Sent { slot: on, .. } if on == slot);
+        is_there.then_some(&entry.work)
+    }
+
     /// Whether a slot has anything to send.
     pub(crate) fn has_output(&self, slot: SlotId) -> bool {
         self.index(slot).is_some_and(|index| {
             let slot = &self.slots[index];
-            !slot.outbox.is_empty() || !slot.cancels.is_empty()
+            !slot.outbox.is_empty() || !slot.cancels.is_empty() || !slot.grants.is_empty()
         })
     }
 
@@ -237,6 +271,7 @@ impl<W> SlotBook<W> {
         if let Some(index) = self.index(slot) {
             self.slots[index].held -= 1;
             self.slots[index].cancels.retain(|(cancelled, _)| *cancelled != id);
+            self.slots[index].grants.retain(|(granted, _)| *granted != id);
             self.fill(index);
         }
         match entry.demand {
@@ -256,6 +291,9 @@ impl<W> SlotBook<W> {
                 self.past_deadline += u32::from(past_deadline);
                 if before == Demand::Wanted {
                     self.push_cancel(slot, id, reason);
+                }
+                if let Some(index) = self.index(slot) {
+                    self.slots[index].grants.retain(|(granted, _)| *granted != id);
                 }
                 return Abandoned::Held(slot);
             }

@@ -1,10 +1,12 @@
 //! Between protobuf and the model, both ways.
 
+mod chunk;
 mod host;
 mod invocation;
 mod outcome;
 mod registration;
 
+pub(crate) use chunk::{chunks, spoiled};
 pub(crate) use host::{
     call_response, condition, log_lines, sort_key, stored_collection, stored_record, stored_user,
 };

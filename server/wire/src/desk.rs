@@ -41,6 +41,16 @@ pub(crate) struct Parcel {
     pub(crate) controls: Controls,
     pub(crate) invocations: Vec<v1::Invocation>,
     pub(crate) cancels: Vec<v1::Cancel>,
+    pub(crate) grants: Vec<v1::ChunkGrant>,
+}
+
+impl Parcel {
+    const fn is_empty(&self) -> bool {
+        self.controls.is_empty()
+            && self.invocations.is_empty()
+            && self.cancels.is_empty()
+            && self.grants.is_empty()
+    }
 }
 
 /// How a session ended.
@@ -130,11 +140,12 @@ impl Desk {
                 reason: reason.as_str().to_owned(),
             })
             .collect();
+        let grants = self.book.take_grants(slot).into_iter();
+        parcel.grants = grants
+            .map(|(id, chunks)| v1::ChunkGrant { invocation_id: id.to_string(), chunks })
+            .collect();
         self.pack_invocations(session, slot, &mut parcel);
-        if !parcel.controls.is_empty()
-            || !parcel.invocations.is_empty()
-            || !parcel.cancels.is_empty()
-        {
+        if !parcel.is_empty() {
             return Collected::Parcel(parcel);
         }
         if let Some(at) = self.ended_slots.iter().position(|(ended, _)| *ended == slot) {

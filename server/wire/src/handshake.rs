@@ -25,15 +25,18 @@ pub(crate) enum Feature {
     Ack,
     /// The extension answers pings.
     Heartbeat,
+    /// The extension sends results in chunks, as many as it is granted.
+    Stream,
 }
 
 impl Feature {
-    const ALL: [Self; 2] = [Self::Ack, Self::Heartbeat];
+    const ALL: [Self; 3] = [Self::Ack, Self::Heartbeat, Self::Stream];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Ack => "ack",
             Self::Heartbeat => "heartbeat",
+            Self::Stream => "stream",
         }
     }
 
@@ -102,6 +105,14 @@ pub(crate) fn greet(
 pub(crate) fn register(seat: &Seat, message: v1::Register) -> Result<(), Refusal> {
     let (core, ticket) = (&seat.core, &seat.ticket);
     let registration = registration(&ticket.extension, message)?;
+    let streaming = registration.functions().iter().find(|function| function.streams);
+    if let Some(function) = streaming.filter(|_| !core.features().has(Feature::Stream)) {
+        return Err(Refusal::precondition(format!(
+            "the function {:?} streams, and the feature \"stream\" is not in force; ask for it in \
+             Hello.features",
+            function.name
+        )));
+    }
     ticket
         .registrar
         .register(&ticket.extension, &registration)
@@ -171,6 +182,7 @@ fn limits(limits: &Limits) -> v1::Limits {
         slots_max: limits.slots_max,
         heartbeat_interval_ms: milliseconds(limits.heartbeat_interval),
         heartbeat_timeout_ms: milliseconds(limits.heartbeat_timeout),
+        chunk_bytes_max: bytes(limits.chunk_bytes_max),
     }
 }
 

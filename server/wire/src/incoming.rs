@@ -11,7 +11,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tonic::Streaming;
 
 use crate::book::SlotId;
-use crate::convert::outcomes;
+use crate::convert::{chunks, outcomes};
 use crate::desk::Ending;
 use crate::handshake::{Feature, Features, attach, greet, ready, register};
 use crate::seat::Seat;
@@ -80,7 +80,7 @@ pub(crate) async fn read_dispatch(
             break Some(refusal);
         }
         attached = true;
-        take_results(&seat, slot, frame.received, frame.outcomes);
+        take_results(&seat, slot, frame.received, (frame.chunks, frame.outcomes));
     };
     core.close_slot(slot, refusal);
 }
@@ -122,7 +122,7 @@ impl SessionReader {
         if frame.ready.is_some() {
             ready(&self.seat)?;
         }
-        take_results(&self.seat, self.slot, frame.received, frame.outcomes);
+        take_results(&self.seat, self.slot, frame.received, (frame.chunks, frame.outcomes));
         if let Some(pong) = frame.pong {
             self.hear(pong);
         }
@@ -169,8 +169,13 @@ fn heartbeat(reader: &SessionReader) -> Interval {
     interval
 }
 
-/// Takes acknowledgements and outcomes, the same for every kind of slot.
-fn take_results(seat: &Seat, slot: SlotId, received: Vec<String>, messages: Vec<v1::Outcome>) {
+/// Takes acknowledgements, chunks and outcomes, the same for every kind of slot.
+fn take_results(
+    seat: &Seat,
+    slot: SlotId,
+    received: Vec<String>,
+    (parts, ends): (Vec<v1::Chunk>, Vec<v1::Outcome>),
+) {
     let core = &seat.core;
     let mut violations = Vec::new();
     let received = if received.is_empty() || core.features().has(Feature::Ack) {
@@ -179,7 +184,8 @@ fn take_results(seat: &Seat, slot: SlotId, received: Vec<String>, messages: Vec<
         violations.push(Violation::AckNotNegotiated);
         Vec::new()
     };
-    let outcomes = outcomes(messages, core.limits().body_bytes_max, &mut violations);
-    violations.extend(core.take_results(slot, &received, outcomes));
+    let chunks = chunks(parts, core.limits().chunk_bytes_max, &mut violations);
+    let outcomes = outcomes(ends, core.limits().body_bytes_max, &mut violations);
+    violations.extend(core.take_results(slot, &received, chunks, outcomes));
     core.note_violations(violations);
 }

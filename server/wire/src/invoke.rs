@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use tinybase_model::{Invocation, InvokeError, Outcome};
-use tokio::sync::oneshot;
+use tinybase_model::{Fault, Invocation, InvokeError, Outcome};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use crate::ChunkSink;
 use crate::book::{Abandoned, CancelReason, Full, WorkId};
 use crate::convert::invocation_message;
 use crate::core::{SessionCore, wake};
 use crate::stage::Stage;
 use crate::token::InvocationSecret;
-use crate::work::{Answer, Work};
+use crate::work::{Answer, ChunkOrFault, Work};
 
 /// What a frame may need besides an invocation's own fields: id, token, timeout and framing.
 const FRAME_OVERHEAD: usize = 256;
@@ -43,6 +44,70 @@ impl SessionCore {
         }
     }
 
+    /// The same for work whose result comes in chunks, which go to the sink one by one. The time
+    /// that the sink takes counts.
+    pub(crate) async fn invoke_streaming(
+        self: &Arc<Self>,
+        invocation: Invocation,
+        sink: &dyn ChunkSink,
+    ) -> Result<Outcome, InvokeError> {
+        let timeout = invocation.timeout;
+        let deadline = Instant::now() + timeout;
+        let (mut work, reply) = self.prepare(invocation, deadline)?;
+        let credit = self.limits().chunk_credit;
+        let (sender, chunks) = mpsc::channel(credit as usize + 1);
+        work.chunks = Some(sender);
+        if let Some(message) = &mut work.message {
+            message.chunk_credit = credit;
+        }
+        let id = self.submit(work, Stage::Open)?;
+        let mut outstanding = Outstanding { core: self, id: Some(id) };
+        let ended = async {
+            self.carry_chunks(id, chunks, sink).await?;
+            Ok(reply.await)
+        };
+        match timeout_at(deadline, ended).await {
+            Ok(Ok(answer)) => {
+                outstanding.id = None;
+                answer.unwrap_or(Err(InvokeError::Disconnected))
+            }
+            Ok(Err(fault)) => Ok(Outcome::Fault(fault)),
+            Err(_) => {
+                outstanding.give_up(CancelReason::Deadline);
+                Err(InvokeError::TimedOut(timeout))
+            }
+        }
+    }
+
+    /// Hands on all chunks of some work, and grants as many as were taken.
+    async fn carry_chunks(
+        &self,
+        id: WorkId,
+        mut chunks: mpsc::Receiver<ChunkOrFault>,
+        sink: &dyn ChunkSink,
+    ) -> Result<(), Fault> {
+        // Not each by itself: a grant costs a frame.
+        let batch = (self.limits().chunk_credit / 2).max(1);
+        let mut taken = 0;
+        while let Some(chunk) = chunks.recv().await {
+            sink.put(chunk?).await?;
+            taken += 1;
+            if taken == batch {
+                self.grant_chunks(id, taken);
+                taken = 0;
+            }
+        }
+        Ok(())
+    }
+
+    fn grant_chunks(&self, id: WorkId, chunks: u32) {
+        let mut desk = self.desk();
+        let slot = desk.book.grant_chunks(id, chunks);
+        let waker = slot.and_then(|slot| desk.waker(slot));
+        drop(desk);
+        wake(waker);
+    }
+
     fn prepare(
         &self,
         invocation: Invocation,
@@ -55,7 +120,8 @@ impl SessionCore {
         }
         let (reply, answer) = oneshot::channel();
         let secret = InvocationSecret::random();
-        Ok((Work { message: Some(message), size, deadline, reply, secret, acting }, answer))
+        let message = Some(message);
+        Ok((Work { message, size, deadline, reply, chunks: None, secret, acting }, answer))
     }
 
     fn submit(&self, work: Work, wanted: Stage) -> Result<WorkId, InvokeError> {

@@ -7,6 +7,7 @@
 
 mod bind;
 mod book;
+mod chunk_sink;
 mod convert;
 mod core;
 mod desk;
@@ -32,6 +33,7 @@ mod wire;
 mod work;
 
 pub use bind::{BindError, BoundWire};
+pub use chunk_sink::ChunkSink;
 pub use host_api::{Caller, HostApi, HostError};
 pub use session::{Session, SessionHealth};
 pub use ticket::{Expected, HandshakeError, RegisterRefusal, Registrar, Ticket};

@@ -63,6 +63,7 @@ impl From<Parcel> for v1::SessionResponse {
             cancels: parcel.cancels,
             drain: parcel.controls.drain,
             ping: parcel.controls.ping,
+            grants: parcel.grants,
         }
     }
 }
@@ -70,6 +71,6 @@ impl From<Parcel> for v1::SessionResponse {
 impl From<Parcel> for v1::DispatchResponse {
     /// A slot that isn't the session's own never has controls.
     fn from(parcel: Parcel) -> Self {
-        Self { invocations: parcel.invocations, cancels: parcel.cancels }
+        Self { invocations: parcel.invocations, cancels: parcel.cancels, grants: parcel.grants }
     }
 }

@@ -1,21 +1,24 @@
-//! What comes up a slot: acknowledgements, outcomes, and breaches of the protocol.
+//! What comes up a slot: acknowledgements, chunks, outcomes, and breaches of the protocol.
 
 use tinybase_model::Outcome;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::book::{Settled, SlotId, WorkId};
+use crate::convert::spoiled;
 use crate::core::{SessionCore, wake};
-use crate::desk::Ending;
+use crate::desk::{Desk, Ending};
 use crate::status::Refusal;
 use crate::violation::{VIOLATIONS_MAX, Violation};
+use crate::work::ChunkOrFault;
 
 impl SessionCore {
-    /// Takes what came up a slot: acknowledgements, then outcomes.
+    /// Takes what came up a slot: acknowledgements, then chunks, then outcomes.
     pub(crate) fn take_results(
         &self,
         slot: SlotId,
         received: &[String],
+        chunks: Vec<(WorkId, ChunkOrFault)>,
         outcomes: Vec<(WorkId, Outcome)>,
     ) -> Vec<Violation> {
         let mut violations = Vec::new();
@@ -27,6 +30,9 @@ impl SessionCore {
             if !known {
                 violations.push(Violation::UnknownAck { id: id.clone() });
             }
+        }
+        for (id, chunk) in chunks {
+            violations.extend(take_chunk(&desk, slot, id, chunk));
         }
         let mut late = 0;
         for (id, outcome) in outcomes {
@@ -74,4 +80,22 @@ impl SessionCore {
             }
         }
     }
+}
+
+/// Hands a chunk to whoever waits for it. One that nobody waits for any more is dropped.
+fn take_chunk(desk: &Desk, slot: SlotId, id: WorkId, chunk: ChunkOrFault) -> Option<Violation> {
+    let Some(sender) = desk.book.get_sent(slot, id).and_then(|work| work.chunks.as_ref()) else {
+        return Some(Violation::UnknownChunk { id: id.to_string() });
+    };
+    // The last place is for the fault of a stream that ends early.
+    let (chunk, violation) = match (sender.capacity(), chunk) {
+        (1, Ok(_)) => {
+            let problem = "came although no more were granted".to_owned();
+            (Err(spoiled(&problem)), Some(Violation::BadChunk { id, problem }))
+        }
+        (_, chunk) => (chunk, None),
+    };
+    // It is full or closed only after a fault, which is heard of first.
+    drop(sender.try_send(chunk));
+    violation
 }

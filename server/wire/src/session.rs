@@ -7,6 +7,7 @@ use std::time::Duration;
 use tinybase_model::{Invocation, InvokeError, Outcome, Registration};
 use tokio::time::Instant;
 
+use crate::ChunkSink;
 use crate::core::SessionCore;
 use crate::drain::drain;
 use crate::handshake::Feature;
@@ -67,6 +68,24 @@ impl Session {
     /// Dropping the future tells the extension that nobody waits any more.
     pub async fn invoke(&self, invocation: Invocation) -> Result<Outcome, InvokeError> {
         self.core.invoke(invocation, Stage::Open).await
+    }
+
+    /// The same for a function whose result comes in chunks, which go to the sink one by one.
+    ///
+    /// While the sink waits, the extension is held up once it has sent what it was granted; the time
+    /// counts.
+    ///
+    /// # Errors
+    /// As for [`Self::invoke`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future tells the extension that nobody waits any more.
+    pub async fn invoke_streaming(
+        &self,
+        invocation: Invocation,
+        sink: &dyn ChunkSink,
+    ) -> Result<Outcome, InvokeError> {
+        self.core.invoke_streaming(invocation, sink).await
     }
 
     /// What is registered now.

@@ -18,6 +18,10 @@ pub(crate) enum Violation {
     WrongSlot { id: u64 },
     #[error("the outcome of invocation {id} {problem}")]
     BadOutcome { id: u64, problem: String },
+    #[error("a chunk names {id:?}, which is no invocation outstanding on this stream that streams")]
+    UnknownChunk { id: String },
+    #[error("a chunk of invocation {id} {problem}")]
+    BadChunk { id: u64, problem: String },
     #[error("an acknowledgement names {id:?}, which is not outstanding or was acknowledged before")]
     UnknownAck { id: String },
     #[error("an acknowledgement came, and the feature \"ack\" is not in force")]

@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tinybase_model::{
-    Body, EventId, ExtensionName, HookBinding, Identity, Invocation, InvocationTarget, InvokeError,
-    Outcome,
+    Body, EventId, ExtensionName, Fault, HookBinding, Identity, Invocation, InvocationTarget,
+    InvokeError, JsonBytes, Outcome,
 };
 use tinybase_proto::v1;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::token::InvocationSecret;
 
 /// What a caller waits for.
 pub(crate) type Answer = Result<Outcome, InvokeError>;
+
+/// A chunk of a result, or why there is none that could be taken.
+pub(crate) type ChunkOrFault = Result<JsonBytes, Fault>;
 
 /// One invocation: what is to be sent, who waits, and for whom its call-backs act.
 #[derive(Debug)]
@@ -27,6 +30,9 @@ pub(crate) struct Work {
     pub(crate) deadline: Instant,
     /// Who waits. Dropping it tells them that the extension went away.
     pub(crate) reply: oneshot::Sender<Answer>,
+    /// Where its chunks go; none if it isn't to send any. There is one place more than chunks are
+    /// granted, for the fault of whoever sends more.
+    pub(crate) chunks: Option<mpsc::Sender<ChunkOrFault>>,
     /// Proves that a call-back belongs to it.
     pub(crate) secret: InvocationSecret,
     /// For whom its call-backs act.

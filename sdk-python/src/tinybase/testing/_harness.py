@@ -227,7 +227,7 @@ class Harness:
         self.fire(FunctionCallEvent(name, None if user is None else user.id, body))
         invocation = FakeInvocation(self.server, "function.invoke", name, **facts)
         invocation.input, invocation.call_id = _json.dumps(body), str(uuid4())
-        invocation.trigger_type = "manual"
+        invocation.trigger_type, invocation.takes_chunks = "manual", function.streams
         call = Call(entry, invocation, is_async=function.is_async)
         self._running = [it for it in self._running if not it.over] + [call]
         return call

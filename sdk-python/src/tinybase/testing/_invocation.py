@@ -49,4 +49,14 @@ class FakeInvocation:
     error_message: str = ""
     error_type: str = ""
     cancelled: bool = False
+    takes_chunks: bool = False
+    chunks: list[str] = field(default_factory=list)
     finish: Callable[[Any], None] = _nobody_waits
+
+    def send_chunk(self, value: str) -> bool:
+        """Keeps a chunk; false once the call is cancelled, as on the server."""
+        if not self.cancelled:
+            self.chunks.append(value)
+        return not self.cancelled
+
+    offer_chunk = send_chunk

@@ -66,6 +66,11 @@ class Call:
             _aio.loop().cancel(self.invocation.id)
 
     @property
+    def chunks(self) -> list[Any]:
+        """What a generator has yielded up to now."""
+        return [_json.loads(text) for text in self.invocation.chunks]
+
+    @property
     def over(self) -> bool:
         """Whether it ended."""
         return self._over.is_set()
@@ -83,12 +88,16 @@ class Call:
     def result(self, timeout: float = 10) -> Any:  # noqa: ANN401 - JSON
         """Waits for the end and returns the output, or a before-hook's patch.
 
+        Of a generator it is the list of what it yielded.
+
         Raises:
             Rejected: If it refused.
             Faulted: If it failed.
             TimeoutError: If it takes longer than so many seconds.
         """
         match self.wait(timeout):
+            case None if self.invocation.takes_chunks:
+                return self.chunks
             case None:
                 return None
             case ("reject", *_) as outcome:

@@ -38,11 +38,37 @@ pub(super) fn add(base: &Value, info: &FunctionInfo, schema: &FunctionSchema, ad
         operation["requestBody"]["content"]["application/json"]["schema"] = input;
     }
     let mut outcome = base["components"]["schemas"]["CallOutcome"].clone();
-    if let Some(output) = rebase(schema.output_schema.as_ref(), &own("Output"), added) {
-        outcome["properties"]["result"] = json!({ "oneOf": [{ "type": "null" }, output] });
+    let output = rebase(schema.output_schema.as_ref(), &own("Output"), added);
+    describe_forms(operation, info.streams, output.as_ref());
+    let result = match (info.streams, output) {
+        (false, output) => output,
+        (true, output) => Some(json!({ "type": "array", "items": output.unwrap_or(json!({})) })),
+    };
+    if let Some(result) = result {
+        outcome["properties"]["result"] = json!({ "oneOf": [{ "type": "null" }, result] });
     }
     added.schemas.insert(own("Outcome"), outcome);
     added.paths.insert(ANY.replacen("{name}", name, 1), item);
+}
+
+/// Says what is in the lines and events of a function that streams, and takes those forms from
+/// others, which don't have them.
+fn describe_forms(operation: &mut Value, streams: bool, chunk: Option<&Value>) {
+    let content = &mut operation["responses"]["200"]["content"];
+    if !streams {
+        if let Some(content) = content.as_object_mut() {
+            content.retain(|form, _| form == "application/json");
+        }
+        if let Some(parameters) = operation["parameters"].as_array_mut() {
+            parameters.retain(|one| one["name"] != "accept");
+        }
+        return;
+    }
+    let chunk = chunk.and_then(|chunk| chunk["$ref"].as_str()).unwrap_or("any JSON value");
+    for (form, part) in [("application/x-ndjson", "line"), ("text/event-stream", "event")] {
+        let words = format!("A chunk in each {part}: {chunk}. In the last one how the call ended.");
+        content[form]["schema"] = json!({ "type": "string", "description": words });
+    }
 }
 
 /// Puts a JSON Schema with all that it refers to into the document, and gives a reference to it.

@@ -97,6 +97,7 @@ impl Visible {
         for (info, schema) in &self.functions {
             info.name.hash(&mut hasher);
             info.description.hash(&mut hasher);
+            info.streams.hash(&mut hasher);
             for schema in [&schema.input_schema, &schema.output_schema] {
                 schema.as_ref().map(JsonBytes::text).hash(&mut hasher);
             }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{TestCore, caused_by, extension, function, json_bytes, operator, rejected, user};
 use crate::{
     CallFailure, CallOptions, CallOutcome, CallQuery, CallResult, CallStatus, CoreOptions,
-    FunctionError, FunctionMetrics, FunctionQuery, Kind, Problem,
+    FunctionError, FunctionMetrics, FunctionQuery, Kind, OpenedCall, Problem, Streamed,
 };
 
 fn success(output: &Value) -> Outcome {
@@ -443,4 +443,100 @@ async fn functions_are_listed_by_tag_and_with_their_schemas() {
     assert!(functions.details(&Identity::Anonymous).is_err());
     let details = functions.details(&Identity::Operator).expect("an administrator");
     assert_eq!((details[0].version.as_str(), details[0].has_input_model), ("1.0.0", true));
+}
+
+fn streaming() -> FunctionBinding {
+    FunctionBinding { streams: true, input_schema: None, ..typed() }
+}
+
+fn send(test: &TestCore, chunks: &[Value]) {
+    *test.hooks.chunks.lock().expect("a lock") = chunks.to_vec();
+}
+
+/// Reads everything: the chunks, and how it ended.
+async fn read(test: &TestCore) -> (Vec<Value>, CallOutcome) {
+    let cause = caused_by(Identity::Anonymous);
+    let opened = test.core.functions().open(&cause, "f", json_bytes(&json!({}))).await;
+    let Ok(OpenedCall::Streaming(mut call)) = opened else { panic!("{opened:?}") };
+    let mut chunks = Vec::new();
+    while let Some(next) = call.next().await {
+        match next {
+            Streamed::Chunk(chunk) => chunks.push(chunk.parse().expect("JSON")),
+            Streamed::Ended(outcome) => {
+                assert!(call.next().await.is_none(), "nothing comes after the end");
+                return (chunks, outcome);
+            }
+        }
+    }
+    panic!("it never ended");
+}
+
+#[tokio::test]
+async fn chunks_are_read_one_by_one_or_gathered_and_the_call_is_recorded_once() {
+    let test = TestCore::new().await;
+    test.offer(streaming(), |_| Ok(success(&json!("is not read"))));
+    let all = [json!({"b": 1}), json!({"b": 2})];
+    send(&test, &all);
+    let (chunks, outcome) = read(&test).await;
+    assert_eq!(chunks, all);
+    assert_eq!((outcome.status, outcome.result), (CallStatus::Succeeded, Some(JsonBytes::null())));
+    let gathered = call(&test, &json!({})).await.expect("an outcome");
+    let result: Value = gathered.result.expect("a result").parse().expect("JSON");
+    assert_eq!(result, json!(all));
+    send(&test, &[]);
+    let empty = call(&test, &json!({})).await.expect("an outcome");
+    assert_eq!(empty.result.expect("a result").text(), "[]");
+    assert_eq!(test.kinds().await, vec![EventKind::FunctionComplete; 3]);
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_first_thing_that_is_wrong() {
+    let calls = CallOptions {
+        stream_chunks_max: 3,
+        stream_bytes_max: 20,
+        result_bytes_max: 20,
+        ..CallOptions::default()
+    };
+    let test = TestCore::with(CoreOptions { calls, ..CoreOptions::default() }).await;
+    test.offer(streaming(), |_| Ok(success(&Value::Null)));
+    let (good, large) = (json!({"b": 1}), json!({"b": 123_456_789}));
+    for (chunks, taken, kind) in [
+        (vec![good.clone(), json!({"b": "x"}), good.clone()], 1, "OutputValidationError"),
+        (vec![json!(1); 4], 0, "OutputValidationError"),
+        (vec![good.clone(), large.clone(), good.clone()], 1, "ResultSizeError"),
+    ] {
+        send(&test, &chunks);
+        let (read, outcome) = read(&test).await;
+        assert_eq!(read, chunks[..taken]);
+        assert_eq!(outcome.error_type.as_deref(), Some(kind), "{outcome:?}");
+        assert_eq!(outcome.result, None);
+        let gathered = call(&test, &json!({})).await.expect("an outcome");
+        assert_eq!(gathered.error_type.as_deref(), Some(kind), "{gathered:?}");
+    }
+    let untyped = FunctionBinding { output_schema: None, ..streaming() };
+    test.hooks.functions.lock().expect("a lock").clear();
+    test.offer(untyped, |_| Ok(success(&Value::Null)));
+    send(&test, &[json!(1), json!(2), json!(3), json!(4)]);
+    let (read, outcome) = read(&test).await;
+    assert_eq!((read.len(), outcome.error_type.as_deref()), (3, Some("ResultSizeError")));
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_reads_any_more_is_given_up_and_recorded() {
+    let test = TestCore::new().await;
+    test.offer_slow(streaming());
+    let cause = caused_by(Identity::Anonymous);
+    let opened = test.core.functions().open(&cause, "f", json_bytes(&json!({}))).await;
+    let Ok(OpenedCall::Streaming(streamed)) = opened else { panic!("{opened:?}") };
+    while test.core.inner.running.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    drop(streamed);
+    let completion = loop {
+        match test.events().await.into_iter().next() {
+            Some(Event::FunctionComplete(completion)) => break completion,
+            _ => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!(completion.error_type.as_deref(), Some("ClientGone"));
 }

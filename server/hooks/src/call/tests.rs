@@ -1,14 +1,16 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tinybase_model::{
-    CallId, Cause, Event, EventKind, FunctionAuth, FunctionBinding, FunctionEvent, HookBinding,
-    HookFilter, Identity, InvokeError, Outcome, Permissions, Phase, Registration,
+    CallId, Cause, Event, EventKind, Fault, FunctionAuth, FunctionBinding, FunctionEvent,
+    HookBinding, HookFilter, Identity, InvokeError, JsonBytes, Outcome, Permissions, Phase,
+    Registration,
 };
 use tokio::time::Instant;
 
 use crate::fakes::{Answer, Call, FakeInvoker, done, fault, hook, hooks, json, name};
-use crate::{CallError, CallTerms, Hooks};
+use crate::{CallError, CallTerms, ChunkSink, Hooks};
 
 fn stage(script: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> (Hooks, Arc<FakeInvoker>) {
     let invoker = FakeInvoker::new(script);
@@ -25,6 +27,7 @@ fn stage(script: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> (Hooks, Ar
             tags: Vec::new(),
             timeout,
             concurrency: None,
+            streams: false,
         };
         let looks_on = hook(EventKind::FunctionCall, Phase::After, "all");
         let filter = HookFilter::Named("shop.run".to_owned());
@@ -119,4 +122,41 @@ async fn a_forgotten_extension_has_no_functions() {
     let names: Vec<_> = hooks.functions().iter().map(|f| f.binding.name.clone()).collect();
     assert_eq!(names, ["mail.run"]);
     assert!(hooks.chain().iter().all(|hook| hook.extension == name("mail")));
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    chunks: Mutex<Vec<String>>,
+    limit: usize,
+}
+
+#[async_trait]
+impl ChunkSink for Taken {
+    async fn put(&self, chunk: JsonBytes) -> Result<(), Fault> {
+        let mut chunks = self.chunks.lock().expect("lock");
+        if chunks.len() == self.limit {
+            let (kind, message) = ("Enough".to_owned(), String::new());
+            return Err(Fault { kind, message, stack: String::new(), retry_after: None });
+        }
+        chunks.push(chunk.text().to_owned());
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn chunks_go_to_whoever_asked_for_them_until_they_have_enough() {
+    let (hooks, _) = stage(|_| done().with_chunks(&["1", "2", "3"]));
+    for (limit, expected) in [(3, Ok(())), (2, Err("Enough"))] {
+        let sink = Arc::new(Taken { limit, ..Taken::default() });
+        let chunks: Arc<dyn ChunkSink> = Arc::<Taken>::clone(&sink);
+        let terms = CallTerms { chunks: Some(chunks), ..CallTerms::default() };
+        let outcome = hooks.call_function(call("shop.run"), &client(), terms).await;
+        let ended = match outcome.expect("an outcome") {
+            Outcome::Success { .. } => Ok(()),
+            Outcome::Fault(fault) if fault.kind == "Enough" => Err("Enough"),
+            other @ (Outcome::Reject(_) | Outcome::Fault(_)) => panic!("{other:?}"),
+        };
+        assert_eq!(ended, expected);
+        assert_eq!(*sink.chunks.lock().expect("lock"), ["1", "2", "3"][..limit]);
+    }
 }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use tinybase_model::{
     Body, ExtensionName, Fault, Invocation, InvocationTarget, InvokeError, Outcome,
 };
+use tinybase_supervisor::ChunkSink;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -37,17 +38,23 @@ pub(crate) fn fault(message: &str) -> Answer {
 pub(crate) struct Answer {
     pub(crate) after: Duration,
     pub(crate) end: Result<Outcome, InvokeError>,
+    /// What it sends before, if that is asked for.
+    pub(crate) chunks: Vec<&'static str>,
 }
 
 impl Answer {
     pub(crate) fn after(self, after: Duration) -> Self {
         Self { after, ..self }
     }
+
+    pub(crate) fn with_chunks(self, chunks: &[&'static str]) -> Self {
+        Self { chunks: chunks.to_vec(), ..self }
+    }
 }
 
 impl From<Result<Outcome, InvokeError>> for Answer {
     fn from(end: Result<Outcome, InvokeError>) -> Self {
-        Self { after: Duration::ZERO, end }
+        Self { after: Duration::ZERO, end, chunks: Vec::new() }
     }
 }
 
@@ -108,14 +115,12 @@ impl FakeInvoker {
     pub(crate) fn running(&self) -> Vec<String> {
         self.running.lock().expect("lock").clone()
     }
-}
 
-#[async_trait]
-impl Invoker for FakeInvoker {
-    async fn invoke(
+    async fn play(
         &self,
         extension: &ExtensionName,
         invocation: Invocation,
+        sink: Option<&dyn ChunkSink>,
     ) -> Result<Outcome, InvokeError> {
         if !self.is_ready(extension) {
             return Err(InvokeError::NotReady { state: "stopped" });
@@ -140,10 +145,37 @@ impl Invoker for FakeInvoker {
         let _running = Running::start(self, &call.body);
         let answer = (self.script)(&call);
         self.calls.lock().expect("lock").push(call);
+        if let Some(sink) = sink {
+            for chunk in &answer.chunks {
+                if let Err(fault) = sink.put(json(chunk)).await {
+                    return Ok(Outcome::Fault(fault));
+                }
+            }
+        }
         match timeout(invocation.timeout, sleep(answer.after)).await {
             Ok(()) => answer.end,
             Err(_) => Err(InvokeError::TimedOut(invocation.timeout)),
         }
+    }
+}
+
+#[async_trait]
+impl Invoker for FakeInvoker {
+    async fn invoke(
+        &self,
+        extension: &ExtensionName,
+        invocation: Invocation,
+    ) -> Result<Outcome, InvokeError> {
+        self.play(extension, invocation, None).await
+    }
+
+    async fn invoke_streaming(
+        &self,
+        extension: &ExtensionName,
+        invocation: Invocation,
+        sink: &dyn ChunkSink,
+    ) -> Result<Outcome, InvokeError> {
+        self.play(extension, invocation, Some(sink)).await
     }
 
     fn is_ready(&self, extension: &ExtensionName) -> bool {

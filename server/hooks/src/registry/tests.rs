@@ -18,6 +18,7 @@ fn function(name: &str) -> FunctionBinding {
         tags: Vec::new(),
         timeout: None,
         concurrency: None,
+        streams: false,
     }
 }
 

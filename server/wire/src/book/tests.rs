@@ -18,6 +18,8 @@ enum Step {
     Outcome { slot: usize, id: WorkId },
     Acknowledge { slot: usize, id: WorkId },
     Abandon { id: WorkId, deadline: bool },
+    GrantChunks { id: WorkId },
+    TakeGrants { slot: usize },
     CancelAll,
 }
 
@@ -30,7 +32,9 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(Step::Submit),
         6 => slot.clone().prop_map(|slot| Step::Send { slot }),
         6 => (slot.clone(), id.clone()).prop_map(|(slot, id)| Step::Outcome { slot, id }),
-        2 => (slot, id.clone()).prop_map(|(slot, id)| Step::Acknowledge { slot, id }),
+        2 => (slot.clone(), id.clone()).prop_map(|(slot, id)| Step::Acknowledge { slot, id }),
+        2 => slot.prop_map(|slot| Step::TakeGrants { slot }),
+        4 => id.clone().prop_map(|id| Step::GrantChunks { id }),
         3 => (id, any::<bool>()).prop_map(|(id, deadline)| Step::Abandon { id, deadline }),
         1 => Just(Step::CancelAll),
     ]
@@ -90,6 +94,18 @@ impl Run {
                     if deadline { CancelReason::Deadline } else { CancelReason::ClientGone };
                 self.abandon(id, reason);
             }
+            Step::GrantChunks { id } => {
+                if let Some(slot) = self.book.grant_chunks(id, 2) {
+                    assert!(self.book.has_output(slot) && self.book.get_sent(slot, id).is_some());
+                }
+            }
+            Step::TakeGrants { slot } => {
+                let Some(slot) = self.slot(slot) else { return };
+                for (id, chunks) in self.book.take_grants(slot) {
+                    assert!(chunks > 0 && self.book.get_sent(slot, id).is_some());
+                    assert!(!matches!(self.book.entries[&id].demand, Demand::Abandoned { .. }));
+                }
+            }
             Step::CancelAll => self.book.cancel_all(CancelReason::Draining),
             Step::CloseSlot { .. } => {}
         }
@@ -134,6 +150,7 @@ impl Run {
             assert!(slot.held <= slot.credit, "{slot:?}");
             assert!(slot.outbox.len() <= slot.held as usize, "{slot:?}");
             assert!(slot.cancels.len() <= slot.held as usize, "{slot:?}");
+            assert!(slot.grants.len() <= slot.held as usize, "{slot:?}");
         }
         let free = book.slots.iter().any(|slot| slot.held < slot.credit);
         assert!(!(free && book.queued() > 0), "work waits although a slot is free");

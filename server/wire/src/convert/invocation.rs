@@ -43,6 +43,7 @@ pub(crate) fn invocation_message(
         traceparent: invocation.traceparent.clone(),
         occurred_at: invocation.occurred_at.to_string(),
         body,
+        chunk_credit: 0,
     };
     let acting = Acting {
         identity: invocation.identity,

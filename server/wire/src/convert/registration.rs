@@ -184,6 +184,7 @@ fn function_binding(
         tags: function.tags,
         timeout: timeout(function.timeout_ms),
         concurrency: (function.concurrency > 0).then_some(function.concurrency),
+        streams: function.streams,
     })
 }
 

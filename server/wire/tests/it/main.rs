@@ -4,6 +4,7 @@
 
 mod bind;
 mod calls;
+mod chunks;
 mod drain;
 mod fake_host;
 mod handshake;
