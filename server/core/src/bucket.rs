@@ -184,6 +184,15 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
+/// How services say that a key is unknown or that a region is another's, if not by a status; the last
+/// is the crate's, for a redirection to the right region.
+const REFUSALS: [&str; 4] = [
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "AuthorizationHeaderMalformed",
+    "Received redirect",
+];
+
 /// The crate tells the statuses apart, but neither a bucket from an object that isn't there nor
 /// silence from a refusal; its text does, as it has the service's own answer.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is another crate's, and open")]
@@ -194,13 +203,7 @@ fn classify(error: &object_store::Error, text: &str) -> BucketError {
         _ if text.contains("NoSuchBucket") => BucketError::NoBucket,
         Error::NotFound { .. } => BucketError::NoObject,
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => BucketError::Refused,
-        // How services say that a key is unknown or that a region is another's, if not by a status.
-        _ if ["InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed"]
-            .iter()
-            .any(|code| text.contains(code)) =>
-        {
-            BucketError::Refused
-        }
+        _ if REFUSALS.iter().any(|words| text.contains(words)) => BucketError::Refused,
         _ if text.contains("Server returned") => BucketError::Failed,
         Error::Generic { .. } => BucketError::Unreachable,
         _ => BucketError::Failed,
@@ -260,6 +263,7 @@ mod tests {
             (&generic(""), "HTTP error: connection refused", BucketError::Unreachable),
             (&generic(""), "Server returned non-2xx status code: 500", BucketError::Failed),
             (&generic(""), "400: AuthorizationHeaderMalformed", BucketError::Refused),
+            (&generic(""), "Received redirect without LOCATION", BucketError::Refused),
         ] {
             assert_eq!(classify(error, text), expected, "{text}");
         }
