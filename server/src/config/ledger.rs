@@ -47,6 +47,8 @@ impl Shape {
         match self {
             Self::Text => toml_text(text),
             Self::Bare => text.to_owned(),
+            // It is written as it would be in the file already.
+            Self::List if text.trim_start().starts_with('[') => text.trim().to_owned(),
             Self::List => {
                 let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
                 let words: Vec<_> = words.map(toml_text).collect();

@@ -125,13 +125,17 @@ impl<'a> Settings<'a> {
         Ok(over.or(in_file))
     }
 
-    /// A list of words; in the environment and in flags with commas.
+    /// A list of words; in the environment and in flags with commas, or as in the file.
     pub(super) fn words(&self, key: &'static str) -> Result<Option<Vec<String>>, ConfigError> {
         let in_file = match &self.section {
             Some(section) => section.strings(key)?,
             None => None,
         };
         let over = self.over(key, None, Shape::List, &|text| {
+            if text.trim_start().starts_with('[') {
+                return serde_json::from_str(text)
+                    .map_err(|_| format!("must be such as [\"a\", \"b\"], or a,b, not {text:?}"));
+            }
             let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
             Ok(words.map(str::to_owned).collect())
         })?;

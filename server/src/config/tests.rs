@@ -214,7 +214,16 @@ fn an_origin_has_to_be_one_and_tls_takes_two_files() {
         let config = read("", &[("TINYBASE_CORS_ALLOW_ORIGINS", good)]).expect("valid");
         assert_eq!(config.cors.allow_origins, [good]);
     }
-    for bad in ["app.example.com", "https://app.example.com/", "https://", "*, https://a.example"] {
+    let list = r#"["https://a.example", "https://b.example"]"#;
+    let config = read("", &[("TINYBASE_CORS_ALLOW_ORIGINS", list)]).expect("valid");
+    assert_eq!(config.cors.allow_origins, ["https://a.example", "https://b.example"]);
+    for bad in [
+        "[\"https://a.example\"",
+        "app.example.com",
+        "https://app.example.com/",
+        "https://",
+        "*, https://a.example",
+    ] {
         let words = refusal("", &[("TINYBASE_CORS_ALLOW_ORIGINS", bad)]);
         assert!(words.contains("TINYBASE_CORS_ALLOW_ORIGINS"), "{words}");
     }

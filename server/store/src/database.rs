@@ -94,6 +94,13 @@ impl FromStr for DatabaseUrl {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(rest) = text.strip_prefix("sqlite:") {
             let path = rest.strip_prefix("//").unwrap_or(rest);
+            // As others write a relative path: with an empty host before it, and a slash after that.
+            let path = match path.strip_prefix('/') {
+                Some(relative) if relative.starts_with("./") || relative.starts_with("../") => {
+                    relative
+                }
+                Some(_) | None => path,
+            };
             if path.is_empty() || path.starts_with(":memory:") {
                 return Err(BadDatabaseUrl::NoFile);
             }
@@ -160,6 +167,8 @@ mod tests {
         assert_eq!(url.within(Path::new("/data")).to_string(), "sqlite:/data/a/b.db");
         let url: DatabaseUrl = "sqlite:///b.db".parse().expect("a URL");
         assert_eq!(url.within(Path::new("/data")).as_file(), Some(Path::new("/b.db")));
+        let url: DatabaseUrl = "sqlite:///./b.db".parse().expect("a URL");
+        assert_eq!(url.within(Path::new("/data")).as_file(), Some(Path::new("/data/./b.db")));
     }
 
     #[test]
