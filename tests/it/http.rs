@@ -3,12 +3,14 @@
 mod activity;
 mod application_tokens;
 mod auth;
+mod authorization;
 mod batch;
 mod buckets;
 mod collections;
 mod expand;
 mod extensions_admin;
 mod files;
+mod foreign_ids;
 mod functions;
 mod hidden_fields;
 mod hostile;

@@ -97,9 +97,9 @@ impl Host<'_> {
         collection: Option<&str>,
         id: RecordId,
     ) -> Result<Record, RecordError> {
-        let found = self.core.find_record(collection, id).await?;
-        found.authorize(self.actor(), Operation::Read)?;
-        Ok(found.shelved.shown(self.actor(), found.record))
+        let (actor, address) = (self.actor(), RecordAddress::any(collection, id));
+        let found = self.core.reach(actor, Operation::Read, &address).await?;
+        Ok(found.shelved.shown(actor, found.record))
     }
 
     /// A page of the records that may be seen, of one collection or of all.

@@ -158,9 +158,8 @@ impl Records<'_> {
         collection: &str,
         id: RecordId,
     ) -> Result<Record, RecordError> {
-        let found = self.core.find_record(Some(collection), id).await?;
-        let actor = Actor::client(identity);
-        found.authorize(actor, Operation::Read)?;
+        let (actor, address) = (Actor::client(identity), RecordAddress::any(Some(collection), id));
+        let found = self.core.reach(actor, Operation::Read, &address).await?;
         Ok(found.shelved.shown(actor, found.record))
     }
 
@@ -225,13 +224,27 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Whether an actor may do something with it.
+    /// Whether an actor may do something with it. To whoever may not even read it, it isn't there.
     pub(crate) fn authorize(
         &self,
         actor: Actor<'_>,
         operation: Operation,
-    ) -> Result<(), AccessDenied> {
-        authorize(actor, self.shelved.attempt(operation, Some(&self.record))).map(drop)
+    ) -> Result<(), RecordError> {
+        let decide = |actor, operation| {
+            authorize(actor, self.shelved.attempt(operation, Some(&self.record))).map(drop)
+        };
+        let Err(denied) = decide(actor, operation) else { return Ok(()) };
+        // What is missing of these isn't about the record, and somebody has to learn what to grant.
+        let is_of_record =
+            !matches!(denied, AccessDenied::Capability(_) | AccessDenied::Scope { .. });
+        let is_seen = || {
+            operation != Operation::Read
+                && decide(Actor::client(actor.identity), Operation::Read).is_ok()
+        };
+        if is_of_record && !is_seen() {
+            return Err(RecordError::NotFound(self.record.id));
+        }
+        Err(denied.into())
     }
 
     /// Whether it is what somebody expects.
@@ -250,15 +263,25 @@ impl Core {
         shelved.ok_or_else(|| RecordError::NoCollection(name.to_owned()))
     }
 
-    /// A record of a collection, or of any.
+    /// A record with which an actor may do something.
+    pub(crate) async fn reach(
+        &self,
+        actor: Actor<'_>,
+        operation: Operation,
+        address: &RecordAddress<'_>,
+    ) -> Result<Found, RecordError> {
+        self.approach(actor, operation, address.collection).await?;
+        let found = self.find_record(address.collection, address.id).await?;
+        found.authorize(actor, operation)?;
+        Ok(found)
+    }
+
+    /// A record of a collection, or of any, whoever may see it.
     pub(crate) async fn find_record(
         &self,
         collection: Option<&str>,
         id: RecordId,
     ) -> Result<Found, RecordError> {
-        if let Some(collection) = collection {
-            self.find_collection(collection).await?;
-        }
         let missing = || RecordError::NotFound(id);
         let stored = self.inner.store.record(id).await?.ok_or_else(missing)?;
         let StoredRecord { record, version } = stored;
@@ -267,5 +290,20 @@ impl Core {
         }
         let shelved = self.find_collection(record.collection.as_str()).await?;
         Ok(Found { record, version, shelved })
+    }
+
+    /// Refuses what no record of the collection could allow, so that it is refused whether or not
+    /// there is the record.
+    pub(crate) async fn approach(
+        &self,
+        actor: Actor<'_>,
+        operation: Operation,
+        collection: Option<&str>,
+    ) -> Result<(), RecordError> {
+        if let Some(collection) = collection {
+            let shelved = self.find_collection(collection).await?;
+            authorize(actor, shelved.attempt(operation, None))?;
+        }
+        Ok(())
     }
 }

@@ -227,8 +227,7 @@ impl Core {
         address: &RecordAddress<'_>,
         change: &Change,
     ) -> Result<(), RecordError> {
-        let mut found = self.find_left(plan, address).await?;
-        found.authorize(acting.actor(), Operation::Update)?;
+        let mut found = self.reach_left(plan, acting, Operation::Update, address).await?;
         found.expect(&address.expected)?;
         let kept = found.shelved.unseen(acting.actor());
         let data = change.applied_to(&found.record.data, &kept)?;
@@ -267,8 +266,7 @@ impl Core {
         acting: Acting<'_>,
         address: &RecordAddress<'_>,
     ) -> Result<(), RecordError> {
-        let found = self.find_left(plan, address).await?;
-        found.authorize(acting.actor(), Operation::Delete)?;
+        let found = self.reach_left(plan, acting, Operation::Delete, address).await?;
         found.expect(&address.expected)?;
         let event = Event::RecordDelete(event_of(&found.record));
         let (draft, failed_open) = self.approve(event, acting).await?;
@@ -287,22 +285,30 @@ impl Core {
         Ok(())
     }
 
-    /// A record as the batch so far leaves it.
-    async fn find_left(
+    /// A record as the batch so far leaves it, with which an actor may do something.
+    async fn reach_left(
         &self,
         plan: &Plan,
+        acting: Acting<'_>,
+        operation: Operation,
         address: &RecordAddress<'_>,
     ) -> Result<Found, RecordError> {
-        match plan.left.get(&address.id) {
-            None => self.find_record(address.collection, address.id).await,
+        let (actor, collection) = (acting.actor(), address.collection);
+        let found = match plan.left.get(&address.id) {
+            None => return self.reach(actor, operation, address).await,
             Some(Some((record, version)))
-                if address.collection.is_none_or(|name| name == record.collection.as_str()) =>
+                if collection.is_none_or(|name| name == record.collection.as_str()) =>
             {
                 let shelved = self.find_collection(record.collection.as_str()).await?;
-                Ok(Found { record: record.clone(), version: *version, shelved })
+                Found { record: record.clone(), version: *version, shelved }
             }
-            Some(_) => Err(RecordError::NotFound(address.id)),
-        }
+            Some(_) => {
+                self.approach(actor, operation, collection).await?;
+                return Err(RecordError::NotFound(address.id));
+            }
+        };
+        found.authorize(actor, operation)?;
+        Ok(found)
     }
 }
 

@@ -158,8 +158,7 @@ impl Core {
         change: Change,
     ) -> Result<Committed<Record>, RecordError> {
         for _ in 0..TRIES_MAX {
-            let mut found = self.find_record(address.collection, address.id).await?;
-            found.authorize(acting.actor(), Operation::Update)?;
+            let mut found = self.reach(acting.actor(), Operation::Update, address).await?;
             found.expect(&address.expected)?;
             let kept = found.shelved.unseen(acting.actor());
             let data = change.applied_to(&found.record.data, &kept)?;
@@ -207,8 +206,7 @@ impl Core {
         address: &RecordAddress<'_>,
     ) -> Result<Committed<()>, RecordError> {
         for _ in 0..TRIES_MAX {
-            let found = self.find_record(address.collection, address.id).await?;
-            found.authorize(acting.actor(), Operation::Delete)?;
+            let found = self.reach(acting.actor(), Operation::Delete, address).await?;
             found.expect(&address.expected)?;
             let event = Event::RecordDelete(event_of(&found.record));
             let (draft, failed_open) = self.approve(event, acting).await?;

@@ -11,6 +11,7 @@ use crate::cursor::Cursor;
 use crate::filter::{self, Fields};
 use crate::live::Sight;
 use crate::record::{Found, LIMIT_MAX, RecordError, Records};
+use crate::record_change::RecordAddress;
 use crate::record_view::{RecordView, Selection, ViewQuery};
 use crate::shelf::Shelved;
 
@@ -156,8 +157,9 @@ impl Records<'_> {
         view: &ViewQuery,
     ) -> Result<RecordView, RecordError> {
         let actor = Actor::client(identity);
-        let Found { record, shelved, .. } = self.core.find_record(Some(collection), id).await?;
-        authorize(actor, shelved.attempt(Operation::Read, Some(&record)))?;
+        let address = RecordAddress::any(Some(collection), id);
+        let found = self.core.reach(actor, Operation::Read, &address).await?;
+        let Found { record, shelved, .. } = found;
         let selection = Selection::read(shelved.fields(actor), view.fields.as_deref())?;
         let expansion = self.core.expansion(actor, &shelved, view.expand.as_deref()).await?;
         let expanded = self.core.expand(actor, std::slice::from_ref(&record), &expansion).await?;

@@ -111,14 +111,14 @@ async fn rules_hold_for_every_operation() {
     assert_eq!(list(&Identity::Operator).await, [ids[2], ids[1], ids[0]]);
     let refused = records.list(&Identity::Anonymous, "own", &ListQuery::default()).await;
     assert_eq!(refused.expect_err("nobody is logged in").kind(), Kind::Forbidden);
-    for (identity, id, kind) in [
-        (&ann, ids[1], Kind::Forbidden),
-        (&ann, ids[2], Kind::Forbidden),
-        (&Identity::Anonymous, ids[2], Kind::Unauthenticated),
+    for (identity, id, read, kind) in [
+        (&ann, ids[1], Kind::NotFound, Kind::NotFound),
+        (&ann, ids[2], Kind::NotFound, Kind::NotFound),
+        (&Identity::Anonymous, ids[2], Kind::Forbidden, Kind::Unauthenticated),
     ] {
         let cause = caused_by(identity.clone());
         let refused = records.get(identity, "own", id).await.expect_err("not one's own");
-        assert_eq!(refused.kind(), Kind::Forbidden);
+        assert_eq!(refused.kind(), read);
         for refused in [
             records.patch(&cause, "own", id, map(json!({"n": 2}))).await.map(drop),
             records.delete(&cause, "own", id).await.map(drop),
