@@ -96,9 +96,11 @@ fn refused(problem: impl Problem) -> HostError {
         Kind::NotFound | Kind::Gone => HostError::NotFound(message),
         Kind::Invalid | Kind::Unprocessable => HostError::InvalidArgument(message),
         Kind::Unauthenticated | Kind::Forbidden => HostError::PermissionDenied(message),
-        Kind::Conflict | Kind::PreconditionFailed | Kind::Rejected(_) => {
-            HostError::FailedPrecondition(message)
-        }
+        Kind::Conflict
+        | Kind::PreconditionFailed
+        | Kind::KeyInUse
+        | Kind::KeyReused
+        | Kind::Rejected(_) => HostError::FailedPrecondition(message),
         Kind::TooLarge | Kind::Overloaded | Kind::TooManyRequests => {
             HostError::ResourceExhausted(message)
         }

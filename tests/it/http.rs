@@ -14,6 +14,7 @@ mod foreign_ids;
 mod functions;
 mod hidden_fields;
 mod hostile;
+mod idempotency;
 mod live;
 mod metrics;
 mod openapi;

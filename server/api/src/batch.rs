@@ -1,19 +1,23 @@
 //! Batches of operations on records.
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tinybase_core::{BATCH_MAX, BatchOperation, Change, Core, Expected};
+use tinybase_core::{
+    BATCH_MAX, BatchError, BatchOperation, BatchOutcome, Change, Claimed, Core, Expected, Once,
+    RecordError,
+};
 use tinybase_model::{FieldViolation, Record, RecordId};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::body::{Json, Segments, with_failed_open};
+use crate::body::{Segments, with_failed_open};
 use crate::caller::Caller;
+use crate::idempotency::{Answer, Repeatable, replayed};
 use crate::openapi::{Conflict, Forbidden, Invalid, NotFound, PreconditionFailed, Rejected};
 use crate::problem::{HttpProblem, Kind};
 
@@ -72,26 +76,37 @@ struct BatchAnswer {
 /// nothing is, and `errors` names it: its `field` begins with `/operations/` and its number.
 #[utoipa::path(
     post, path = "/api/batch", operation_id = "write_batch", tag = "records",
-    security(("bearer" = [])),
+    security(("bearer" = [])), request_body = BatchBody,
+    params(("idempotency-key" = Option<String>, Header, description = "A key of your own: the same request with it is done once")),
     responses(
-        (status = 200, description = "All of it took place", body = BatchAnswer),
+        (
+            status = 200, description = "All of it took place", body = BatchAnswer,
+            headers(("idempotent-replayed" = String, description = "`true` if this was answered before")),
+        ),
         Invalid, Forbidden, NotFound, Conflict, PreconditionFailed, Rejected,
     )
 )]
 async fn batch(
     State(core): State<Core>,
     caller: Caller,
-    Json(body): Json<BatchBody>,
+    request: Repeatable<BatchBody>,
 ) -> Result<Response, HttpProblem> {
-    run(&core, caller, None, body).await
+    run(&core, caller, None, request).await
 }
 
 /// Does several operations on records of a collection, or none of them.
 #[utoipa::path(
     post, path = "/api/collections/{name}/records/batch", operation_id = "write_records_batch", tag = "records",
-    security(("bearer" = [])), params(("name" = String, Path, description = "The collection's name")),
+    security(("bearer" = [])), request_body = BatchBody,
+    params(
+        ("name" = String, Path, description = "The collection's name"),
+        ("idempotency-key" = Option<String>, Header, description = "A key of your own: the same request with it is done once"),
+    ),
     responses(
-        (status = 200, description = "All of it took place", body = BatchAnswer),
+        (
+            status = 200, description = "All of it took place", body = BatchAnswer,
+            headers(("idempotent-replayed" = String, description = "`true` if this was answered before")),
+        ),
         Invalid, Forbidden, NotFound, Conflict, PreconditionFailed, Rejected,
     )
 )]
@@ -99,16 +114,16 @@ async fn batch_of_one(
     State(core): State<Core>,
     caller: Caller,
     Segments(name): Segments<String>,
-    Json(body): Json<BatchBody>,
+    request: Repeatable<BatchBody>,
 ) -> Result<Response, HttpProblem> {
-    run(&core, caller, Some(&name), body).await
+    run(&core, caller, Some(&name), request).await
 }
 
 async fn run(
     core: &Core,
     caller: Caller,
     collection: Option<&str>,
-    body: BatchBody,
+    Repeatable { body, key }: Repeatable<BatchBody>,
 ) -> Result<Response, HttpProblem> {
     let count = body.operations.len();
     if !(1..=BATCH_MAX).contains(&count) {
@@ -121,16 +136,32 @@ async fn run(
         .enumerate()
         .map(|(index, operation)| operation.read(collection).map_err(|wrong| wrong.at(index)))
         .collect::<Result<_, _>>()?;
-    match core.records().batch(&caller.cause(), &operations).await {
-        Ok(written) => {
-            let answer = BatchAnswer { results: written.value };
-            Ok(with_failed_open(StatusCode::OK, answer, &written.failed_open))
-        }
-        Err(error) => {
-            let index = error.index;
-            Err(HttpProblem::from(error).within(&format!("/operations/{index}")))
-        }
+    let cause = caller.cause();
+    let Some(key) = key else {
+        let written = core.records().batch(&cause, &operations).await.map_err(failed)?;
+        let answer = BatchAnswer { results: written.value };
+        return Ok(with_failed_open(StatusCode::OK, answer, &written.failed_open));
+    };
+    let claim = match core.claim(&caller.identity, key).await? {
+        Claimed::New(claim) => claim,
+        done @ (Claimed::Answered(_) | Claimed::Called(_)) => return replayed(done),
+    };
+    let answer = |written: &BatchOutcome| {
+        let body = BatchAnswer { results: written.value.clone() };
+        Answer::new(StatusCode::OK, None, &written.failed_open, &body)
+    };
+    let once = Once { claim: &claim, answer: &|written| answer(written).text() };
+    let written = core.records().batch_once(&cause, &operations, once).await.map_err(failed)?;
+    Ok(answer(&written).into_response())
+}
+
+/// Why there is nothing of a batch, with the operation at fault if one is.
+fn failed(error: BatchError) -> HttpProblem {
+    if let RecordError::Key(error) = error.error {
+        return error.into();
     }
+    let index = error.index;
+    HttpProblem::from(error).within(&format!("/operations/{index}"))
 }
 
 /// A key that is missing or too much.

@@ -36,7 +36,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
 }
 
 /// Lets through what says that it is JSON, and what says nothing.
-fn check_media_type(headers: &HeaderMap) -> Result<(), HttpProblem> {
+pub(crate) fn check_media_type(headers: &HeaderMap) -> Result<(), HttpProblem> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let text = value.to_str().unwrap_or_default();
     let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

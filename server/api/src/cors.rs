@@ -24,11 +24,12 @@ const SENT: [HeaderName; 10] = [
 ];
 
 /// The headers that a page may read.
-const READ: [HeaderName; 9] = [
+const READ: [HeaderName; 10] = [
     header::ETAG,
     header::LINK,
     header::LOCATION,
     header::RETRY_AFTER,
+    HeaderName::from_static("idempotent-replayed"),
     HeaderName::from_static("tinybase-failed-open"),
     HeaderName::from_static("x-ratelimit-limit"),
     HeaderName::from_static("x-ratelimit-remaining"),

@@ -8,17 +8,18 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tinybase_core::{
-    AcceptedCall, CallOutcome, Core, FunctionDetails, FunctionInfo, FunctionQuery, FunctionSchema,
-    OpenedCall,
+    AcceptedCall, CallOutcome, Claimed, Core, FunctionDetails, FunctionInfo, FunctionQuery,
+    FunctionSchema, OpenedCall, Repeated,
 };
 use tinybase_model::JsonBytes;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::body::{Json, Params, RawBody, Segments, parse, with_failed_open};
+use crate::body::{Json, Params, Segments, parse, with_failed_open};
 use crate::caller::Caller;
-use crate::openapi::{Forbidden, NotFound, Rejected};
+use crate::idempotency::{RepeatableBody, mark_replayed, replayed};
+use crate::openapi::{Conflict, Forbidden, NotFound, Rejected};
 use crate::problem::{HttpProblem, Kind};
 use crate::streaming::{Form, form, streamed};
 
@@ -114,14 +115,18 @@ async fn schema(
         ("name" = String, Path, description = "The function's name"),
         ("prefer" = Option<String>, Header, description = "`respond-async` not to wait for the end"),
         ("accept" = Option<String>, Header, description = "The form of a result that is streamed"),
+        ("idempotency-key" = Option<String>, Header, description = "A key of your own: the same request with it is done once"),
     ),
     request_body(content = Option<Object>, description = "The input; nothing is `{}`"),
     responses(
-        (status = 200, description = "How the call ended", content(
-            (CallOutcome = "application/json"),
-            (String = "application/x-ndjson"),
-            (String = "text/event-stream"),
-        )),
+        (
+            status = 200, description = "How the call ended", content(
+                (CallOutcome = "application/json"),
+                (String = "application/x-ndjson"),
+                (String = "text/event-stream"),
+            ),
+            headers(("idempotent-replayed" = String, description = "`true` if this was answered before")),
+        ),
         (
             status = 202, description = "It was accepted and runs by itself", body = CallOutcome,
             headers(
@@ -129,7 +134,7 @@ async fn schema(
                 ("preference-applied" = String, description = "`respond-async`"),
             ),
         ),
-        Forbidden, NotFound, Rejected,
+        Forbidden, NotFound, Conflict, Rejected,
     )
 )]
 async fn call(
@@ -137,7 +142,7 @@ async fn call(
     caller: Caller,
     Segments(name): Segments<String>,
     headers: HeaderMap,
-    RawBody(body): RawBody,
+    RepeatableBody { body, key }: RepeatableBody,
 ) -> Result<Response, HttpProblem> {
     let input = if body.is_empty() {
         JsonBytes::empty_object()
@@ -149,19 +154,42 @@ async fn call(
     // Nobody could ask for the result of a call by nobody, nor of one by a program, so there the
     // preference isn't applied.
     let may_ask = caller.identity.user_id().is_some() || caller.identity.is_admin();
-    if prefers_async(&headers) && may_ask {
-        return accepted(core.functions().accept(&caller.cause(), &name, input).await?);
-    }
-    let (functions, cause) = (core.functions(), caller.cause());
-    let outcome = match form(&headers) {
-        Form::Whole => functions.call(&cause, &name, input).await?,
-        form @ (Form::Lines | Form::Events) => match functions.open(&cause, &name, input).await? {
-            OpenedCall::Ended(outcome) => outcome,
-            OpenedCall::Streaming(call) => return Ok(streamed(call, form)),
+    let claim = match key {
+        None => None,
+        Some(key) => match core.claim(&caller.identity, key).await? {
+            Claimed::New(claim) => Some(claim),
+            Claimed::Called(call) => return repeated(core.functions().repeated(call).await?),
+            done @ Claimed::Answered(_) => return replayed(done),
         },
     };
+    let (functions, cause) = (core.functions(), caller.cause());
+    if prefers_async(&headers) && may_ask {
+        return accepted(functions.accept(&cause, &name, input, claim.as_ref()).await?);
+    }
+    Ok(ended(match (claim, form(&headers)) {
+        // What is to be told again is told whole.
+        (Some(claim), _) => functions.call_once(&cause, &name, input, claim).await?,
+        (None, Form::Whole) => functions.call(&cause, &name, input).await?,
+        (None, form @ (Form::Lines | Form::Events)) => {
+            match functions.open(&cause, &name, input).await? {
+                OpenedCall::Ended(outcome) => outcome,
+                OpenedCall::Streaming(call) => return Ok(streamed(call, form)),
+            }
+        }
+    }))
+}
+
+fn ended(outcome: CallOutcome) -> Response {
     let failed_open = outcome.failed_open.clone();
-    Ok(with_failed_open(StatusCode::OK, outcome, &failed_open))
+    with_failed_open(StatusCode::OK, outcome, &failed_open)
+}
+
+/// How a call went, told again.
+fn repeated(call: Repeated) -> Result<Response, HttpProblem> {
+    Ok(mark_replayed(match call {
+        Repeated::Accepted(call) => accepted(call)?,
+        Repeated::Ended(outcome) => ended(outcome),
+    }))
 }
 
 /// Whether one of the preferences (RFC 7240) is not to wait.

@@ -19,6 +19,7 @@ mod file_range;
 mod files;
 mod functions;
 mod heads;
+mod idempotency;
 mod impatient;
 mod instance;
 mod layers;

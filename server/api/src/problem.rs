@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     UnsupportedMediaType,
     Gone,
     TooManyRequests,
+    KeyInUse,
+    KeyReused,
     /// A before-hook refused, with its own status.
     Rejected(StatusCode),
     ConflictOfHooks,
@@ -70,6 +72,10 @@ impl Kind {
             Self::Gone => ("gone", "No longer there", StatusCode::GONE),
             Self::TooManyRequests => {
                 ("too-many-requests", "Too many at a time", StatusCode::TOO_MANY_REQUESTS)
+            }
+            Self::KeyInUse => ("key-in-use", "Still being served", StatusCode::CONFLICT),
+            Self::KeyReused => {
+                ("key-reused", "Another request's key", StatusCode::UNPROCESSABLE_ENTITY)
             }
             Self::RateLimited => {
                 ("rate-limited", "Too many requests", StatusCode::TOO_MANY_REQUESTS)
@@ -177,6 +183,7 @@ impl HttpProblem {
             Kind::Overloaded
             | Kind::HookUnavailable
             | Kind::Unavailable
+            | Kind::KeyInUse
             | Kind::TooManyRequests => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
@@ -197,6 +204,7 @@ impl HttpProblem {
             | Kind::RateLimited
             | Kind::UnsupportedMediaType
             | Kind::Gone
+            | Kind::KeyReused
             | Kind::Rejected(_)
             | Kind::ConflictOfHooks
             | Kind::Internal => {}
@@ -226,6 +234,8 @@ impl<E: Problem> From<E> for HttpProblem {
             tinybase_core::Kind::TooLarge => Kind::TooLarge,
             tinybase_core::Kind::Gone => Kind::Gone,
             tinybase_core::Kind::TooManyRequests => Kind::TooManyRequests,
+            tinybase_core::Kind::KeyInUse => Kind::KeyInUse,
+            tinybase_core::Kind::KeyReused => Kind::KeyReused,
             tinybase_core::Kind::Overloaded => Kind::Overloaded,
             tinybase_core::Kind::Unavailable if error.extension().is_some() => {
                 Kind::HookUnavailable

@@ -6,8 +6,8 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tinybase_core::{
-    Change, Committed, Core, LIMIT_MAX, ListQuery, Page, RecordAddress, RecordCount, RecordList,
-    ViewQuery,
+    BatchOperation, BatchOutcome, Change, Claimed, Committed, Core, LIMIT_MAX, ListQuery, Once,
+    Page, RecordAddress, RecordCount, RecordList, ViewQuery,
 };
 use tinybase_model::{Record, RecordId};
 use utoipa::ToSchema;
@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::body::{Json, Params, Segments, mark_failed_open, with_failed_open};
 use crate::caller::Caller;
 use crate::etag::{IfMatch, IfNoneMatch, tagged};
+use crate::idempotency::{Answer, Repeatable, replayed};
 use crate::openapi::{Conflict, Forbidden, Invalid, NotFound, PreconditionFailed, Rejected};
 use crate::problem::{HttpProblem, Kind};
 
@@ -169,9 +170,19 @@ async fn count(
 /// Creates a record. Its owner is who creates it.
 #[utoipa::path(
     post, path = "/api/collections/{name}/records", operation_id = "create_record", tag = "records",
-    security(("bearer" = [])), params(("name" = String, Path, description = "The collection's name")),
+    security(("bearer" = [])), request_body = RecordBody,
+    params(
+        ("name" = String, Path, description = "The collection's name"),
+        ("idempotency-key" = Option<String>, Header, description = "A key of your own: the same request with it is done once"),
+    ),
     responses(
-        (status = 201, description = "The new record", body = Record),
+        (
+            status = 201, description = "The new record", body = Record,
+            headers(
+                ("etag" = String),
+                ("idempotent-replayed" = String, description = "`true` if this was answered before"),
+            ),
+        ),
         Invalid, Forbidden, NotFound, Conflict, Rejected,
     )
 )]
@@ -179,10 +190,26 @@ async fn create(
     State(core): State<Core>,
     caller: Caller,
     Segments(name): Segments<String>,
-    Json(body): Json<RecordBody>,
+    Repeatable { body, key }: Repeatable<RecordBody>,
 ) -> Result<Response, HttpProblem> {
-    let created = core.records().create(&caller.cause(), &name, body.data).await?;
-    Ok(written(StatusCode::CREATED, created))
+    let cause = caller.cause();
+    let Some(key) = key else {
+        let created = core.records().create(&cause, &name, body.data).await?;
+        return Ok(written(StatusCode::CREATED, created));
+    };
+    let claim = match core.claim(&caller.identity, key).await? {
+        Claimed::New(claim) => claim,
+        done @ (Claimed::Answered(_) | Claimed::Called(_)) => return replayed(done),
+    };
+    let operation = BatchOperation::Create { collection: name, data: body.data };
+    let answer = |made: &BatchOutcome| {
+        let record = made.value.first().and_then(Option::as_ref);
+        let version = record.map(|record| record.version);
+        Answer::new(StatusCode::CREATED, version, &made.failed_open, &record)
+    };
+    let once = Once { claim: &claim, answer: &|made| answer(made).text() };
+    let made = core.records().batch_once(&cause, &[operation], once).await;
+    Ok(answer(&made.map_err(|failed| failed.error)?).into_response())
 }
 
 /// One record.

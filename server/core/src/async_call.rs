@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tinybase_model::{CallId, Cause, Identity, JsonBytes};
-use tinybase_store::{CallRecord, CallStatus, now};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tinybase_model::{CallId, Cause, ExtensionName, Identity, JsonBytes};
+use tinybase_store::{CallRecord, CallStatus, KeptAnswer, StartedCall, Written, now};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +15,8 @@ use crate::Core;
 use crate::access::{AccessDenied, authorize_admin};
 use crate::acting::Acting;
 use crate::function::{CallOutcome, FunctionError, Functions};
-use crate::function_call::Way;
+use crate::function_call::{ReadyCall, Way};
+use crate::idempotency::{Claim, KeyError};
 
 /// How often other servers' wishes to cancel calls of this one are looked for.
 const CANCEL_PERIOD: Duration = Duration::from_secs(1);
@@ -49,8 +50,17 @@ impl Background {
         Self { room, jobs, taken: Mutex::new(Some(taken)) }
     }
 
-    fn reserve(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.room).try_acquire_owned().ok()
+    fn reserve(&self) -> Result<OwnedSemaphorePermit, FunctionError> {
+        Arc::clone(&self.room).try_acquire_owned().map_err(|_| FunctionError::Busy)
+    }
+
+    /// Hands a job over to whoever owns them. There is room for each permit; it fails once the
+    /// server stops, and then the next one finds the call as left open.
+    fn hand_over(
+        &self,
+        job: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), FunctionError> {
+        self.jobs.try_send(Box::pin(job)).map_err(|_| FunctionError::Stopping)
     }
 }
 
@@ -59,6 +69,15 @@ impl Background {
 pub struct AcceptedCall {
     /// How it stands: running.
     pub outcome: CallOutcome,
+}
+
+/// How a call went that was asked for again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Repeated {
+    /// It was accepted.
+    Accepted(AcceptedCall),
+    /// It has ended.
+    Ended(CallOutcome),
 }
 
 /// What is known of a call's result.
@@ -72,39 +91,62 @@ pub enum CallResult {
 
 impl Functions<'_> {
     /// Calls a function without waiting for its end. Once this returns, the call is on the disk:
-    /// it ends with a result or a failure, even if the server dies.
+    /// it ends with a result or a failure, even if the server dies. With a claim the call is what
+    /// its key stands for.
     pub async fn accept(
         &self,
         cause: &Cause,
         name: &str,
         input: JsonBytes,
+        claim: Option<&Claim>,
     ) -> Result<AcceptedCall, FunctionError> {
         let core = self.core;
-        let background = &core.inner.background;
-        let Some(room) = background.reserve() else { return Err(FunctionError::Busy) };
+        let room = core.inner.background.reserve()?;
         let ready = core.prepare_call(Acting::client(cause), name, input).await?;
         let started = core.starting(&ready, true);
-        let outcome = CallOutcome {
-            call_id: started.id,
-            status: CallStatus::Running,
-            result: None,
-            error_message: None,
-            error_type: None,
-            duration_ms: None,
-            failed_open: ready.failed_open().to_vec(),
-        };
-        core.inner.store.accept_call(started).await?;
+        let accepted = AcceptedCall::new(started.id, ready.failed_open());
+        core.record_start(started, claim).await?;
         let runner = core.clone();
-        let job = async move {
+        core.inner.background.hand_over(async move {
             let _room = room;
-            if let Err(error) = runner.perform(ready, Way::Accepted).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "a call was not ended");
-            }
-        };
-        // There is room for each permit. It fails once the server stops; then the next one finds
-        // the call as left open.
-        background.jobs.try_send(Box::pin(job)).map_err(|_| FunctionError::Stopping)?;
-        Ok(AcceptedCall { outcome })
+            drop(runner.carry_through(ready, Way::Accepted).await);
+        })?;
+        Ok(accepted)
+    }
+
+    /// Calls a function and waits for its end, once. The call goes on if whoever waits goes away,
+    /// and how it ended is kept for when the request is sent again.
+    pub async fn call_once(
+        &self,
+        cause: &Cause,
+        name: &str,
+        input: JsonBytes,
+        claim: Claim,
+    ) -> Result<CallOutcome, FunctionError> {
+        let core = self.core;
+        let room = core.inner.background.reserve()?;
+        let ready = core.prepare_call(Acting::client(cause), name, input).await?;
+        core.record_start(core.starting(&ready, false), Some(&claim)).await?;
+        let (reply, answer) = oneshot::channel();
+        let runner = core.clone();
+        core.inner.background.hand_over(async move {
+            let _held = (room, claim);
+            // Whoever asked may have gone away; the call is recorded.
+            drop(reply.send(runner.carry_through(ready, Way::Repeatable).await));
+        })?;
+        answer.await.unwrap_or(Err(FunctionError::Stopping))
+    }
+
+    /// How a call went that a key stands for, for whoever sent the key.
+    pub async fn repeated(&self, id: CallId) -> Result<Repeated, FunctionError> {
+        let call = self.core.inner.store.call(id).await?.ok_or(FunctionError::ResultGone(id))?;
+        if call.is_async {
+            return Ok(Repeated::Accepted(AcceptedCall::new(id, &[])));
+        }
+        match self.core.outcome_of(call).await? {
+            CallResult::Running(_) => Err(KeyError::InUse.into()),
+            CallResult::Ended(outcome) => Ok(Repeated::Ended(outcome)),
+        }
     }
 
     /// A recorded call, for whoever made it and for administrators.
@@ -131,24 +173,7 @@ impl Functions<'_> {
         identity: &Identity,
         id: CallId,
     ) -> Result<CallResult, FunctionError> {
-        let call = self.own_call(identity, id).await?;
-        let result = match call.status {
-            CallStatus::Running => return Ok(CallResult::Running(call)),
-            CallStatus::Failed => None,
-            CallStatus::Succeeded => {
-                let kept = self.core.inner.store.call_result(id).await?;
-                Some(kept.ok_or(FunctionError::ResultGone(id))?)
-            }
-        };
-        Ok(CallResult::Ended(CallOutcome {
-            call_id: call.id,
-            status: call.status,
-            result,
-            error_message: call.error_message,
-            error_type: call.error_type,
-            duration_ms: call.duration_ms,
-            failed_open: Vec::new(),
-        }))
+        self.core.outcome_of(self.own_call(identity, id).await?).await
     }
 
     /// Tells a running call to stop, on whatever server it runs. It ends as failed, `Cancelled`.
@@ -170,7 +195,70 @@ impl Functions<'_> {
     }
 }
 
+impl AcceptedCall {
+    fn new(call_id: CallId, failed_open: &[ExtensionName]) -> Self {
+        let outcome = CallOutcome {
+            call_id,
+            status: CallStatus::Running,
+            result: None,
+            error_message: None,
+            error_type: None,
+            duration_ms: None,
+            failed_open: failed_open.to_vec(),
+        };
+        Self { outcome }
+    }
+}
+
 impl Core {
+    /// Records the start of a call, and that it is what a key stands for.
+    async fn record_start(
+        &self,
+        started: StartedCall,
+        claim: Option<&Claim>,
+    ) -> Result<(), FunctionError> {
+        let key = claim.map(|claim| claim.used(KeptAnswer::Call(started.id)));
+        match self.inner.store.accept_call(started, key).await? {
+            Written::Done => Ok(()),
+            // Another server was faster; its call is there the next time.
+            Written::Stale => Err(KeyError::InUse.into()),
+        }
+    }
+
+    /// Runs a call whose start is recorded, and logs what keeps its end from being recorded too.
+    async fn carry_through(
+        &self,
+        ready: ReadyCall,
+        way: Way,
+    ) -> Result<CallOutcome, FunctionError> {
+        let ended = self.perform(ready, way).await;
+        if let Err(error) = &ended {
+            tracing::error!(error = error as &dyn std::error::Error, "a call was not ended");
+        }
+        ended
+    }
+
+    /// How a recorded call stands, with its result if that is kept.
+    async fn outcome_of(&self, call: CallRecord) -> Result<CallResult, FunctionError> {
+        let result = match call.status {
+            CallStatus::Running => return Ok(CallResult::Running(call)),
+            CallStatus::Failed => None,
+            CallStatus::Succeeded => {
+                let kept = self.inner.store.call_result(call.id).await?;
+                Some(kept.ok_or(FunctionError::ResultGone(call.id))?)
+            }
+        };
+        Ok(CallResult::Ended(CallOutcome {
+            call_id: call.id,
+            status: call.status,
+            result,
+            error_message: call.error_message,
+            error_type: call.error_type,
+            duration_ms: call.duration_ms,
+            failed_open: Vec::new(),
+        }))
+    }
+
     /// Owns the calls that nobody waits for, until `stop`; then they have a moment to end. To be
     /// run once, for as long as the server runs.
     pub async fn run_calls(&self, stop: CancellationToken) {

@@ -13,6 +13,7 @@ use crate::call_limits::CallLimits;
 use crate::counts::Counts;
 use crate::file::{FileOptions, FilesState};
 use crate::function_schema::Validators;
+use crate::idempotency::KeysInUse;
 use crate::live::Live;
 use crate::metrics::LastMetrics;
 use crate::password::Passwords;
@@ -140,6 +141,7 @@ pub(crate) struct Inner {
     pub(crate) call_limits: CallLimits,
     pub(crate) running: RunningCalls,
     pub(crate) background: Background,
+    pub(crate) keys_in_use: KeysInUse,
     /// Told when somebody changed a schedule.
     pub(crate) schedules_changed: Notify,
     /// This run of the server.
@@ -172,6 +174,7 @@ impl Core {
             live: Live::default(),
             call_limits: CallLimits::default(),
             running: RunningCalls::default(),
+            keys_in_use: KeysInUse::default(),
             schedules_changed: Notify::new(),
             node: NodeId::generate(),
         };

@@ -18,6 +18,7 @@ use crate::Core;
 use crate::access::{AccessDenied, Actor, authorize_admin, authorize_function};
 use crate::acting::Acting;
 use crate::hook_engine::HookRefusal;
+use crate::idempotency::KeyError;
 use crate::problem::{Kind, Problem};
 
 /// A function, for those who may call it.
@@ -206,6 +207,9 @@ pub enum FunctionError {
         /// Why.
         why: String,
     },
+    /// The request's key can't be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// It ran, but its end could not be recorded.
     #[error("the function ran, but its end could not be recorded")]
     NotRecorded(#[source] StoreError),
@@ -231,6 +235,7 @@ impl Problem for FunctionError {
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::BrokenSchema { .. } => Kind::Unavailable,
             Self::NotRecorded(error) | Self::Store(error) => error.kind(),
+            Self::Key(error) => error.kind(),
             Self::Denied(denied) => denied.kind(),
             Self::Refused(refusal) => refusal.kind(),
         }
@@ -250,6 +255,7 @@ impl Problem for FunctionError {
             | Self::TooLarge { .. }
             | Self::BrokenSchema { .. }
             | Self::NotRecorded(_)
+            | Self::Key(_)
             | Self::Denied(_)
             | Self::Store(_) => &[],
         }

@@ -53,6 +53,8 @@ pub(crate) enum Way {
     Awaited,
     /// Nobody waits: its start is recorded already, and its result is kept.
     Accepted,
+    /// Somebody waits, and may ask again: its start is recorded already, and its result is kept.
+    Repeatable,
     /// A schedule caused it: its start is recorded already, and it may take so long.
     Scheduled(Duration),
 }
@@ -174,7 +176,7 @@ impl Core {
         let open = OpenCall::new(self, started, cause.clone());
         let cancelled = open.token();
         let timeout = match way {
-            Way::Awaited | Way::Accepted => None,
+            Way::Awaited | Way::Accepted | Way::Repeatable => None,
             Way::Scheduled(timeout) => Some(timeout),
         };
         let intake =
@@ -195,7 +197,8 @@ impl Core {
             Some(intake) => result.and_then(|_| intake.result()),
             None => result,
         };
-        let kept = result.as_ref().ok().filter(|_| way == Way::Accepted).map(|output| KeptResult {
+        let is_kept = matches!(way, Way::Accepted | Way::Repeatable);
+        let kept = result.as_ref().ok().filter(|_| is_kept).map(|output| KeptResult {
             output: output.clone(),
             expires_at: now() + self.inner.options.calls.result_retention,
         });

@@ -38,6 +38,7 @@ mod function_stream;
 mod hidden;
 mod hook_engine;
 mod host;
+mod idempotency;
 mod json_schema;
 mod live;
 mod login;
@@ -78,7 +79,7 @@ pub use activity::{ActivityError, ActivityPage};
 pub use application_token::{
     ApplicationChange, ApplicationTokenError, ApplicationTokens, CreatedApplication, NewApplication,
 };
-pub use async_call::{AcceptedCall, CallResult};
+pub use async_call::{AcceptedCall, CallResult, Repeated};
 pub use bucket::BucketError;
 pub use capability::{Capabilities, MissingCapability};
 pub use collection::{
@@ -101,6 +102,7 @@ pub use function::{
 pub use function_stream::{OpenedCall, Streamed, StreamedCall};
 pub use hook_engine::{Approved, CallFailure, HookEngine, HookRefusal};
 pub use host::{Host, ValueError};
+pub use idempotency::{Claim, Claimed, KeyError, SentKey};
 pub use json_schema::DataSchemas;
 pub use live::{LiveError, LiveEvent, LiveQuery, LiveStream, Viewer};
 pub use login::Login;
@@ -111,7 +113,7 @@ pub use mail::{
 pub use metrics::{CollectionRecords, FunctionStats, MetricsError, MetricsSummary};
 pub use problem::{Kind, Problem};
 pub use record::{LIMIT_MAX, RecordError, Records};
-pub use record_batch::{BATCH_MAX, BatchError, BatchOperation};
+pub use record_batch::{BATCH_MAX, BatchError, BatchOperation, BatchOutcome, Once};
 pub use record_change::{Change, Expected, RecordAddress};
 pub use record_list::{ListQuery, Page, RecordCount, RecordList};
 pub use record_view::{RecordView, ViewQuery};

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Core;
 use crate::function_call::Failure;
+use crate::idempotency::KEYS_BYTES_MAX;
 use crate::running_call::{completion, finished};
 
 /// How often it is cleaned up.
@@ -120,13 +121,15 @@ impl Core {
         }
     }
 
-    /// Deletes events that nobody needs any more, tokens that have expired, old records of calls with
-    /// their results, and old activities.
+    /// Deletes events that nobody needs any more, tokens that have expired, keys of requests, old
+    /// records of calls with their results, and old activities.
     pub(crate) async fn clean_up(&self) -> Result<(), StoreError> {
         let before = now() - self.inner.options.event_retention;
         while self.inner.store.clean_up_events(before, BATCH).await? == u64::from(BATCH) {}
         while self.inner.store.clean_up_tokens(now(), BATCH).await? == u64::from(BATCH) {}
         while self.inner.store.clean_up_resets(now(), BATCH).await? == u64::from(BATCH) {}
+        while self.inner.store.clean_up_keys(now(), BATCH).await? == u64::from(BATCH) {}
+        self.inner.store.trim_keys(KEYS_BYTES_MAX).await?;
         let calls = &self.inner.options.calls;
         self.inner.store.clean_up_results(now(), calls.results_bytes_max).await?;
         let oldest = self.inner.store.call_start_at(calls.records_max).await?;

@@ -28,6 +28,10 @@ pub enum Kind {
     Gone,
     /// Whoever asks has asked for too much at a time; try again later.
     TooManyRequests,
+    /// The request's key is of one that is still being served; try again later.
+    KeyInUse,
+    /// The request's key stands for another request.
+    KeyReused,
     /// Too much is waiting; try again later.
     Overloaded,
     /// Something that is needed can't be reached; try again later.

@@ -10,6 +10,7 @@ use tinybase_store::{ListError, StoreError, StoredRecord};
 use crate::access::{AccessDenied, Actor, Operation, authorize};
 use crate::acting::Acting;
 use crate::hook_engine::HookRefusal;
+use crate::idempotency::KeyError;
 use crate::problem::{Kind, Problem};
 use crate::record_change::{Change, Expected, RecordAddress};
 use crate::shelf::Shelved;
@@ -70,6 +71,9 @@ pub enum RecordError {
     /// Others kept changing the same thing at the same time.
     #[error("somebody else changed the record or its collection at the same time; try again")]
     Changed,
+    /// The request's key can't be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// Who acts may not do it.
     #[error(transparent)]
     Denied(#[from] AccessDenied),
@@ -92,6 +96,7 @@ impl Problem for RecordError {
             | Self::ReferencedElsewhere
             | Self::CascadeTooLarge(_)
             | Self::Changed => Kind::Conflict,
+            Self::Key(error) => error.kind(),
             Self::Denied(denied) => denied.kind(),
             Self::Refused(refusal) => refusal.kind(),
             Self::Store(error) => error.kind(),
@@ -111,6 +116,7 @@ impl Problem for RecordError {
             | Self::CascadeTooLarge(_)
             | Self::Precondition(_)
             | Self::Changed
+            | Self::Key(_)
             | Self::Denied(_)
             | Self::Store(_) => &[],
         }

@@ -5,6 +5,7 @@
 //! all of them. If something that was read has changed meanwhile, everything is done again.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -12,14 +13,15 @@ use tinybase_model::{
     Cause, Event, ExtensionName, FieldViolation, Record, RecordEvent, RecordId, ReferenceTarget,
 };
 use tinybase_store::{
-    BatchWritten, NewEvent, RecordChange, RecordCreation, RecordDeletion, RecordWrite, StoreError,
-    now,
+    BatchWritten, KeptAnswer, NewEvent, RecordChange, RecordCreation, RecordDeletion, RecordWrite,
+    StoreError, now,
 };
 
 use crate::access::{Operation, authorize};
 use crate::acting::Acting;
 use crate::collection::TRIES_MAX;
 use crate::hook_engine::HookRefusal;
+use crate::idempotency::{Claim, KeyError};
 use crate::problem::{Kind, Problem};
 use crate::record::{Found, RecordError, Records};
 use crate::record_change::{Change, FIRST_VERSION, RecordAddress, event_of, new_record, object};
@@ -61,6 +63,9 @@ pub enum BatchOperation {
     },
 }
 
+/// What a batch came to: the records, in the order of the operations; none for a deletion.
+pub type BatchOutcome = Committed<Vec<Option<Record>>>;
+
 /// Why nothing of a batch took place.
 #[derive(Debug, Clone, Error)]
 #[error("operation {index}: {error}")]
@@ -86,14 +91,33 @@ impl Problem for BatchError {
 }
 
 impl Records<'_> {
-    /// Does all of it or nothing. The records, in the order of the operations; none for a deletion.
+    /// Does all of it or nothing.
     pub async fn batch(
         &self,
         cause: &Cause,
         operations: &[BatchOperation],
-    ) -> Result<Committed<Vec<Option<Record>>>, BatchError> {
+    ) -> Result<BatchOutcome, BatchError> {
+        self.write(cause, operations, None).await
+    }
+
+    /// The same, once: together with it the key is used up and the answer is kept.
+    pub async fn batch_once(
+        &self,
+        cause: &Cause,
+        operations: &[BatchOperation],
+        once: Once<'_>,
+    ) -> Result<BatchOutcome, BatchError> {
+        self.write(cause, operations, Some(once)).await
+    }
+
+    async fn write(
+        &self,
+        cause: &Cause,
+        operations: &[BatchOperation],
+        once: Option<Once<'_>>,
+    ) -> Result<BatchOutcome, BatchError> {
         let acting = Acting::client(cause);
-        match self.core.write_batch(acting, operations).await {
+        match self.core.write_batch(acting, operations, once).await {
             Ok(written) => Ok(written),
             Err(BatchError { index, error }) => {
                 let collection = operations.get(index).map(BatchOperation::collection);
@@ -101,6 +125,21 @@ impl Records<'_> {
                 Err(BatchError { index, error })
             }
         }
+    }
+}
+
+/// What makes a request happen once.
+#[derive(Clone, Copy)]
+pub struct Once<'a> {
+    /// Its key.
+    pub claim: &'a Claim,
+    /// What is to be answered when it is sent again.
+    pub answer: &'a (dyn Fn(&BatchOutcome) -> String + Send + Sync),
+}
+
+impl fmt::Debug for Once<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Once").field("claim", self.claim).finish_non_exhaustive()
     }
 }
 
@@ -119,7 +158,8 @@ impl Core {
         &self,
         acting: Acting<'_>,
         operations: &[BatchOperation],
-    ) -> Result<Committed<Vec<Option<Record>>>, BatchError> {
+        once: Option<Once<'_>>,
+    ) -> Result<BatchOutcome, BatchError> {
         let mut last = 0;
         for _ in 0..TRIES_MAX {
             let mut plan = Plan::default();
@@ -128,11 +168,18 @@ impl Core {
                 planned.map_err(|error| BatchError { index, error })?;
             }
             let Plan { writes, records, failed_open, .. } = plan;
-            let written = self.inner.store.write_records(writes).await;
+            let planned = Committed { value: records, failed_open };
+            let key =
+                once.map(|Once { claim, answer }| claim.used(KeptAnswer::Text(answer(&planned))));
+            let written = self.inner.store.write_records(writes, key).await;
             match written.map_err(|error| BatchError { index: last, error: error.into() })? {
                 BatchWritten::Done => {
                     self.events_committed();
-                    return Ok(Committed { value: records, failed_open });
+                    return Ok(planned);
+                }
+                BatchWritten::KeyUsed => {
+                    // Another server was faster; its answer is there the next time.
+                    return Err(BatchError { index: 0, error: KeyError::InUse.into() });
                 }
                 BatchWritten::Failed(index, error) => {
                     let error = self.refused(operations.get(index), error).await;

@@ -3,6 +3,7 @@
 use crate::creation::{RecordCreation, insert, row};
 use crate::event::NewEvent;
 use crate::group::ends_attempt;
+use crate::idempotency::UsedKey;
 use crate::record::{RecordChange, RecordDeletion};
 use crate::reference::check_references;
 use crate::sql::Connection;
@@ -28,21 +29,28 @@ pub enum BatchWritten {
     Done,
     /// What this write rests on has changed, and nothing was written.
     Stale(usize),
+    /// The key was used before, and nothing was written.
+    KeyUsed,
     /// This write failed, and nothing was written.
     Failed(usize, StoreError),
 }
 
 impl Store {
-    /// Writes all of it in one transaction, in this order, or nothing.
+    /// Writes all of it in one transaction, in this order, or nothing. It uses the key up, if it has
+    /// one.
     pub async fn write_records(
         &self,
         writes: Vec<RecordWrite>,
+        key: Option<UsedKey>,
     ) -> Result<BatchWritten, StoreError> {
-        self.write(Batch(writes)).await
+        self.write(Batch { writes, key }).await
     }
 }
 
-struct Batch(Vec<RecordWrite>);
+struct Batch {
+    writes: Vec<RecordWrite>,
+    key: Option<UsedKey>,
+}
 
 impl Write for Batch {
     type Output = BatchWritten;
@@ -54,8 +62,14 @@ impl Write for Batch {
     ) -> Result<BatchWritten, StoreError> {
         let before = events.len();
         execute(connection, SAVEPOINT_BATCH).await?;
+        if let Some(key) = &self.key
+            && key.apply(connection).await? == Written::Stale
+        {
+            execute(connection, RELEASE_BATCH).await?;
+            return Ok(BatchWritten::KeyUsed);
+        }
         let mut ended = BatchWritten::Done;
-        for (index, write) in self.0.iter().enumerate() {
+        for (index, write) in self.writes.iter().enumerate() {
             match write.apply(connection, events).await {
                 Ok(Written::Done) => continue,
                 Ok(Written::Stale) => ended = BatchWritten::Stale(index),

@@ -8,10 +8,11 @@ use crate::call::{
     CallCounts, CallPage, CallQuery, CallRecord, CallStatus, FinishedCall, StartedCall, Trigger,
 };
 use crate::event::NewEvent;
+use crate::idempotency::UsedKey;
 use crate::sql::{Connection, Row, Sql, query};
 use crate::time::{micros, optional_timestamp, timestamp};
 use crate::write::Write;
-use crate::{NodeId, Store, StoreError, call_result};
+use crate::{NodeId, Store, StoreError, Written, call_result};
 
 pub(crate) const START_CALL: Sql = Sql::same(
     "
@@ -91,9 +92,14 @@ impl Store {
         self.enqueue(call).map(drop)
     }
 
-    /// Records that a call begins, and waits until that is on the disk.
-    pub async fn accept_call(&self, call: StartedCall) -> Result<(), StoreError> {
-        self.write(call).await
+    /// Records that a call begins, and waits until that is on the disk. It uses the key up, if it has
+    /// one; stale if that was used before.
+    pub async fn accept_call(
+        &self,
+        call: StartedCall,
+        key: Option<UsedKey>,
+    ) -> Result<Written, StoreError> {
+        self.write(AcceptedCall { call, key }).await
     }
 
     /// Records how a call ended. Whether it was this that ended it.
@@ -199,6 +205,29 @@ impl StartedCall {
 
     fn trigger_text(&self) -> Option<String> {
         self.trigger_id.map(|id| id.to_string())
+    }
+}
+
+struct AcceptedCall {
+    call: StartedCall,
+    key: Option<UsedKey>,
+}
+
+impl Write for AcceptedCall {
+    type Output = Written;
+
+    async fn apply(
+        &self,
+        connection: &mut Connection,
+        events: &mut Vec<NewEvent>,
+    ) -> Result<Written, StoreError> {
+        if let Some(key) = &self.key
+            && key.apply(connection).await? == Written::Stale
+        {
+            return Ok(Written::Stale);
+        }
+        self.call.apply(connection, events).await?;
+        Ok(Written::Done)
     }
 }
 

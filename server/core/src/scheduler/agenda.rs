@@ -201,6 +201,7 @@ fn refusal_type(error: &FunctionError) -> &'static str {
         | FunctionError::Stopping
         | FunctionError::NotRecorded(_)
         | FunctionError::Denied(_)
+        | FunctionError::Key(_)
         | FunctionError::Store(_) => "InternalError",
     }
 }

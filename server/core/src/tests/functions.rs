@@ -266,8 +266,8 @@ async fn calls_that_a_dead_server_left_open_are_ended_with_their_event() {
         node,
     };
     let (left, own) = (started(NodeId::from("a dead one")), started(node.clone()));
-    test.store.accept_call(left.clone()).await.expect("a write");
-    test.store.accept_call(own.clone()).await.expect("a write");
+    test.store.accept_call(left.clone(), None).await.expect("a write");
+    test.store.accept_call(own.clone(), None).await.expect("a write");
     test.core.show_alive().await.expect("a write");
     assert_eq!(test.core.end_abandoned_calls().await.expect("writes"), 1);
     let ended = test.store.call(left.id).await.expect("a read").expect("a call");
@@ -308,7 +308,7 @@ async fn an_asynchronous_call_gives_its_result_to_whoever_made_it() {
     let (ann, bob) = (user(UserId::generate()), user(UserId::generate()));
     let functions = test.core.functions();
     let cause = caused_by(ann.clone());
-    let accepted = functions.accept(&cause, "f", json_bytes(&json!({"a": 1}))).await;
+    let accepted = functions.accept(&cause, "f", json_bytes(&json!({"a": 1})), None).await;
     let outcome = accepted.expect("it is accepted").outcome;
     assert_eq!((outcome.status, outcome.duration_ms), (CallStatus::Running, None));
     let id = outcome.call_id;
@@ -336,7 +336,7 @@ async fn a_result_is_kept_only_for_a_while() {
     let ann = user(UserId::generate());
     let functions = test.core.functions();
     let cause = caused_by(ann.clone());
-    let accepted = functions.accept(&cause, "f", json_bytes(&json!({"a": 1}))).await;
+    let accepted = functions.accept(&cause, "f", json_bytes(&json!({"a": 1})), None).await;
     let id = accepted.expect("it is accepted").outcome.call_id;
     with_background(&test, result_of(&test, &ann, id)).await;
     test.core.clean_up().await.expect("a clean-up");
@@ -353,7 +353,7 @@ async fn a_cancelled_call_ends_as_failed_and_frees_its_place() {
     let ann = user(UserId::generate());
     let functions = test.core.functions();
     let cause = caused_by(ann.clone());
-    let accepted = functions.accept(&cause, "f", JsonBytes::empty_object()).await;
+    let accepted = functions.accept(&cause, "f", JsonBytes::empty_object(), None).await;
     let id = accepted.expect("it is accepted").outcome.call_id;
     let ended = with_background(&test, async {
         while test.core.inner.running.is_empty() {

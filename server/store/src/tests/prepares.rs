@@ -14,9 +14,9 @@ use crate::write::Write;
 use crate::{
     NewEvent, PageStart, RecordQuery, Scope, StoreError, activity, application_token, call_log,
     call_result, cascade, collection, collection_removal, collection_size, creation, delivery,
-    event, file, file_change, lease, migration, node, password_change, record, reference,
-    schedule_log, schedule_run, session, setting, store, token, transaction, upkeep, user,
-    user_admin, value,
+    event, file, file_change, idempotency, lease, migration, node, password_change, record,
+    reference, schedule_log, schedule_run, session, setting, store, token, transaction, upkeep,
+    user, user_admin, value,
 };
 
 macro_rules! statements {
@@ -113,6 +113,11 @@ const STATEMENTS: &[(&str, Sql)] = statements![
     event::READ_EVENTS,
     event::READ_EVENT,
     event::CLEAN_UP_EVENTS,
+    idempotency::USE_KEY,
+    idempotency::KEY,
+    idempotency::COUNT_KEYS,
+    idempotency::CLEAN_UP_KEYS,
+    idempotency::TRIM_KEYS,
     file_change::ANNOUNCE_FILE,
     file_change::MEASURE_FILE,
     file_change::NOTE_UPLOAD,
