@@ -89,13 +89,26 @@ impl Bucket {
         let text = chain(error);
         let fault = classify(error, &text);
         if fault != BucketError::NoObject {
-            let mut shown: String = text.chars().take(FAULT_MAX).collect();
-            for secret in self.hidden.iter().map(Secret::expose).filter(|text| !text.is_empty()) {
-                shown = shown.replace(secret, "(hidden)");
-            }
-            tracing::warn!(bucket = self.name, fault = shown, "the bucket of files failed");
+            self.note(&text);
         }
         fault
+    }
+
+    /// The same for whoever sends something: what isn't there then is the bucket, whatever it is that
+    /// answers.
+    pub(crate) fn upload_fault(&self, error: &object_store::Error) -> BucketError {
+        let text = chain(error);
+        self.note(&text);
+        let fault = classify(error, &text);
+        if fault == BucketError::NoObject { BucketError::NoBucket } else { fault }
+    }
+
+    fn note(&self, text: &str) {
+        let mut shown: String = text.chars().take(FAULT_MAX).collect();
+        for secret in self.hidden.iter().map(Secret::expose).filter(|text| !text.is_empty()) {
+            shown = shown.replace(secret, "(hidden)");
+        }
+        tracing::warn!(bucket = self.name, fault = shown, "the bucket of files failed");
     }
 }
 

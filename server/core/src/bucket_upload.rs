@@ -52,7 +52,7 @@ impl BucketUpload {
     pub(crate) async fn begin(&mut self) -> Result<&str, BucketError> {
         if self.upload_id.is_none() {
             let begun = self.bucket.objects.create_multipart(&self.path).await;
-            self.upload_id = Some(begun.map_err(|error| self.bucket.fault(&error))?);
+            self.upload_id = Some(begun.map_err(|error| self.bucket.upload_fault(&error))?);
         }
         Ok(self.upload_id.as_deref().unwrap_or_default())
     }
@@ -68,7 +68,7 @@ impl BucketUpload {
         let rest = self.buffer.split().freeze();
         if self.upload_id.is_none() {
             let put = self.bucket.objects.put(&self.path, PutPayload::from_bytes(rest)).await;
-            put.map_err(|error| self.bucket.fault(&error))?;
+            put.map_err(|error| self.bucket.upload_fault(&error))?;
         } else {
             if !rest.is_empty() {
                 self.send(rest).await?;
@@ -76,13 +76,13 @@ impl BucketUpload {
             let id = self.upload_id.take().unwrap_or_default();
             let parts = std::mem::take(&mut self.sent);
             let completed = self.bucket.objects.complete_multipart(&self.path, &id, parts).await;
-            completed.map_err(|error| self.bucket.fault(&error))?;
+            completed.map_err(|error| self.bucket.upload_fault(&error))?;
         }
         // Each request was signed over the hash of its bytes; whether all of them are there is left.
         match self.bucket.objects.head(&self.path).await {
             Ok(found) if found.size == size => Ok(()),
             Ok(_) | Err(object_store::Error::NotFound { .. }) => Err(BucketError::Damaged),
-            Err(error) => Err(self.bucket.fault(&error)),
+            Err(error) => Err(self.bucket.upload_fault(&error)),
         }
     }
 
@@ -90,7 +90,7 @@ impl BucketUpload {
         let (path, id) = (&self.path, self.upload_id.clone().unwrap_or_default());
         let payload = PutPayload::from_bytes(part);
         let sent = self.bucket.objects.put_part(path, &id, self.sent.len(), payload).await;
-        self.sent.push(sent.map_err(|error| self.bucket.fault(&error))?);
+        self.sent.push(sent.map_err(|error| self.bucket.upload_fault(&error))?);
         Ok(())
     }
 }

@@ -183,6 +183,13 @@ async fn a_bucket_that_cannot_be_used_is_a_problem_that_says_what_to_check() -> 
     let detail = problem["detail"].to_string();
     assert!(detail.contains("doesn't exist") && detail.contains("storage_bucket"), "{detail}");
 
+    // Something else than a service of this kind, such as this server itself.
+    set(&server, json!({ "storage_url": server.api.base })).await?;
+    let (status, problem) = try_upload(admin, b"x".to_vec()).await?;
+    assert_eq!(status, 503, "{problem}");
+    let detail = problem["detail"].to_string();
+    assert!(detail.contains("storage_url"), "{detail}");
+
     moto.make_bucket(BUCKET).await?;
     set(&server, storage(&moto, BUCKET)).await?;
     let key = upload(admin, b"kept".to_vec()).await?;
