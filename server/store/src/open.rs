@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{Connection as _, PgConnection};
 use thiserror::Error;
+use tokio::time::Instant;
 
 use crate::StoreOptions;
 use crate::database::{DatabaseUrl, Place};
@@ -49,8 +52,11 @@ pub enum OpenError {
 /// How long it may take to connect to a server.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long a statement may take.
+/// How long a read may take: on a file it would keep the log from being emptied.
 const READ_TIMEOUT: &str = "30s";
+const FILE_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// After how many steps of its machine `SQLite` asks whether it may go on; about a millisecond's worth.
+const STEPS: i32 = 20_000;
 const WRITE_TIMEOUT: &str = "60s";
 /// How long a statement waits for a lock that another session holds. Short, since whoever shares
 /// the commit waits as well.
@@ -101,7 +107,15 @@ pub(crate) async fn readers(options: &StoreOptions) -> Result<Readers, sqlx::Err
                 .max_connections(options.readers)
                 .min_connections(1)
                 .acquire_timeout(options.busy_timeout)
-                .test_before_acquire(false);
+                .test_before_acquire(false)
+                .after_connect(|connection, _| {
+                    Box::pin(end_reads_after(connection, FILE_READ_TIMEOUT))
+                })
+                .before_acquire(|connection, _| {
+                    Box::pin(async move {
+                        end_reads_after(connection, FILE_READ_TIMEOUT).await.map(|()| true)
+                    })
+                });
             pool.connect_with(connect).await.map(Readers::Sqlite)
         }
         Place::Server(server) => {
@@ -130,6 +144,17 @@ pub(crate) async fn readers(options: &StoreOptions) -> Result<Readers, sqlx::Err
     }
 }
 
+/// Whatever the connection is doing when so much time has passed is ended with an error.
+async fn end_reads_after(
+    connection: &mut SqliteConnection,
+    time: Duration,
+) -> Result<(), sqlx::Error> {
+    let end = Instant::now() + time;
+    let mut handle = connection.lock_handle().await?;
+    handle.set_progress_handler(STEPS, move || Instant::now() < end);
+    Ok(())
+}
+
 fn file(path: &Path, busy_timeout: Duration) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
@@ -153,4 +178,24 @@ fn create_private(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
 
     std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::ConnectOptions as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_that_never_ends_is_ended_and_the_next_one_is_not() {
+        let mut connection =
+            SqliteConnectOptions::new().in_memory(true).connect().await.expect("a connection");
+        end_reads_after(&mut connection, Duration::from_millis(50)).await.expect("a handler");
+        let endless = "with recursive n(n) as (select 1 union all select n + 1 from n) select count(*) from n";
+        let ended = sqlx::query(endless).fetch_one(&mut connection).await;
+        let error = ended.expect_err("it never ends by itself").to_string();
+        assert!(error.contains("interrupted"), "{error}");
+        end_reads_after(&mut connection, FILE_READ_TIMEOUT).await.expect("a handler");
+        sqlx::query("select 1").fetch_one(&mut connection).await.expect("a row");
+    }
 }
