@@ -121,6 +121,12 @@ impl Neighbour {
         Ok(Self(child))
     }
 
+    fn go_on(&mut self, statements: &str) -> Result<()> {
+        let input = self.0.stdin.as_mut().context("a pipe")?;
+        writeln!(input, "{statements};")?;
+        Ok(input.flush()?)
+    }
+
     async fn is_idle(database: &PostgresDatabase) {
         wait_until("the neighbour stands still", Duration::from_secs(20), || async {
             let count = database.run(
@@ -192,4 +198,53 @@ async fn two_nodes_share_a_database_and_their_events_have_no_gap() -> Result<()>
     ensure!(gaps == "0|0", "positions have gaps: {gaps}");
     one.stop().await?;
     two.stop().await
+}
+
+/// (D13)
+#[tokio::test]
+async fn a_deadlock_with_a_neighbour_is_tried_again_and_succeeds() -> Result<()> {
+    let Some(database) = PostgresDatabase::create()? else { return Ok(()) };
+    let server = TestServer::start_on(Some(database), &[]).await?;
+    server.admin.make_collection("notes", &["s"]).await?;
+    let mut ids = Vec::new();
+    for s in ["a", "b"] {
+        let created = server.admin.post(RECORDS, &json!({"data": {"s": s}})).await?;
+        ids.push(created["id"].as_str().context("an id")?.to_owned());
+    }
+    let database = server.postgres().context("a database")?;
+    let lock = |id: &str| format!("update records set updated_at = updated_at where id = '{id}'");
+    let mut neighbour = Neighbour::begin(database, &lock(&ids[1]))?;
+    Neighbour::is_idle(database).await;
+    // The server takes the first record and waits for the second, then the neighbour for the first.
+    let operations: Vec<_> = ids
+        .iter()
+        .map(|id| json!({"op": "update", "collection": "notes", "id": id, "data": {"s": "new"}}))
+        .collect();
+    let body = json!({ "operations": operations });
+    let batch = server.admin.send(Method::POST, "/api/batch", Some(&body));
+    let meet = async {
+        wait_until("the server waits for the lock", Duration::from_secs(20), || async {
+            let waiting = database.run(
+                "select count(*) from pg_stat_activity where wait_event_type = 'Lock'
+                 and datname = current_database() and application_name = 'tinybase writer'",
+            );
+            waiting.is_ok_and(|count| count == "1")
+        })
+        .await;
+        neighbour.go_on(&format!("{};\ncommit", lock(&ids[0])))
+    };
+    let (answer, sent) = tokio::join!(batch, meet);
+    sent?;
+    let (status, answer) = answer?;
+    ensure!(status == 200, "{status} {answer}");
+    for id in &ids {
+        let record = server.admin.get(&format!("{RECORDS}/{id}")).await?;
+        ensure!(record["data"]["s"] == "new", "{record}");
+    }
+    let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
+    wait_until("the database tells of the deadlock", Duration::from_secs(20), || async {
+        database.run(deadlocks).is_ok_and(|count| count == "1")
+    })
+    .await;
+    server.stop().await
 }

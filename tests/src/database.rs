@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::checkout;
+use crate::{checkout, leave_out};
 
 /// The administrative URL of the server that the tests were given.
 const SERVER: &str = "TINYBASE_TEST_POSTGRES";
@@ -25,10 +25,11 @@ impl PostgresDatabase {
     /// # Errors
     /// If the server refuses.
     pub fn create() -> anyhow::Result<Option<Self>> {
-        match std::env::var(SERVER) {
-            Ok(server) => Self::create_on(&server).map(Some),
-            Err(_) => Ok(None),
-        }
+        let Ok(server) = std::env::var(SERVER) else {
+            leave_out("what needs PostgreSQL", &format!("{SERVER} names no server"));
+            return Ok(None);
+        };
+        Self::create_on(&server).map(Some)
     }
 
     /// One if this run of the tests is about PostgreSQL.
@@ -100,6 +101,7 @@ impl PostgresServer {
     /// If it doesn't start.
     pub fn start() -> anyhow::Result<Option<Self>> {
         if std::env::var(SERVER).is_err() {
+            leave_out("what stops and starts PostgreSQL", &format!("{SERVER} names no server"));
             return Ok(None);
         }
         let folder = tempfile::tempdir()?;

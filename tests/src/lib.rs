@@ -2,6 +2,7 @@
 //! waiting for a state instead of for a while.
 
 mod database;
+mod left_out;
 mod moto;
 mod process;
 mod server;
@@ -9,6 +10,7 @@ mod wait;
 mod zoo;
 
 pub use database::{PostgresDatabase, PostgresServer};
+pub use left_out::leave_out;
 pub use moto::Moto;
 pub use process::{Process, descendants};
 pub use server::{Api, TestServer, binary};

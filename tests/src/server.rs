@@ -1,7 +1,7 @@
 //! A server of a test's own, run as its user runs it: the binary, a data folder, HTTP.
 
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -121,7 +121,15 @@ impl TestServer {
     /// # Errors
     /// If it can't be run at all.
     pub async fn cli(&self, args: &[&str]) -> anyhow::Result<Output> {
-        Ok(command(self.folder.path(), &self.environment)?.args(args).output().await?)
+        Ok(self.command()?.args(args).output().await?)
+    }
+
+    /// The program on this data folder, to be given a command and run by the caller.
+    ///
+    /// # Errors
+    /// If it isn't built.
+    pub fn command(&self) -> anyhow::Result<Command> {
+        command(self.folder.path(), &self.environment)
     }
 
     /// Installs an extension and says what the command printed.
@@ -181,6 +189,15 @@ impl TestServer {
         Ok(())
     }
 
+    /// Waits until the server has ended by itself.
+    ///
+    /// # Errors
+    /// If it doesn't.
+    pub async fn ended(&mut self) -> anyhow::Result<ExitStatus> {
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait());
+        Ok(ended.await.context("the server goes on")??)
+    }
+
     /// Stops the server as Ctrl-C does, and checks that nothing is left of it.
     ///
     /// # Errors
@@ -191,7 +208,7 @@ impl TestServer {
     pub async fn stop(mut self) -> anyhow::Result<()> {
         let children = self.children()?;
         self.process().signal(rustix::process::Signal::INT)?;
-        let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await??;
+        let ended = self.ended().await?;
         ensure!(ended.success(), "the server ended with {ended}");
         wait_until("every process of the server is gone", Duration::from_secs(1), || async {
             children.iter().all(|process| !process.is_alive())
