@@ -7,6 +7,8 @@
 # toolchain, or come built.
 
 FROM rust:1.95-slim-bookworm AS build
+# Debian removes old versions, so that pinned ones can't be built for long.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends build-essential pkg-config \
     && rm -rf /var/lib/apt/lists/*
@@ -16,13 +18,15 @@ RUN cargo build --locked --profile dist --package tinybase \
     && cp target/dist/tinybase /usr/local/bin/tinybase
 
 FROM debian:bookworm-slim
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates curl git python3 python3-venv \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin tinybase \
     && install --directory --owner tinybase --group tinybase --mode 0700 /data
 COPY --from=build /usr/local/bin/tinybase /usr/local/bin/tinybase
-USER tinybase
+# By number, so that a host that wants to know can see that it isn't root.
+USER 10001
 WORKDIR /data
 VOLUME /data
 ENV TINYBASE_DATA=/data \
