@@ -65,6 +65,16 @@ struct ApplicationTokenList {
     tokens: Vec<ApplicationTokenInfo>,
 }
 
+/// What a token may do: `records:read:NAME`, `records:write:NAME`, `functions:call:NAME` (`NAME` may
+/// be `*`), `users:read` or `admin`.
+#[derive(ToSchema)]
+#[schema(
+    as = Scope, value_type = String,
+    pattern = "^(admin|users:read|records:(read|write):([a-z][a-z0-9_]{0,99}|\\*)|functions:call:([A-Za-z0-9_.-]{1,200}|\\*))$"
+)]
+#[expect(dead_code, reason = "it only describes the text for the document")]
+struct ScopeText(String);
+
 /// An application token to be made.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +87,7 @@ struct ApplicationTokenCreate {
     #[schema(minimum = 1, maximum = 36500)]
     expires_days: Option<u32>,
     /// All records and functions unless given.
+    #[schema(min_items = 1, max_items = 100, value_type = Option<Vec<ScopeText>>)]
     scopes: Option<Vec<String>>,
 }
 
@@ -96,6 +107,7 @@ struct ApplicationTokenUpdate {
     name: Option<String>,
     #[schema(max_length = 500)]
     description: Option<String>,
+    #[schema(min_items = 1, max_items = 100, value_type = Option<Vec<ScopeText>>)]
     scopes: Option<Vec<String>>,
     is_active: Option<bool>,
 }

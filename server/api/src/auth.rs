@@ -34,6 +34,16 @@ struct Credentials {
     password: String,
 }
 
+/// A new user's e-mail address and password.
+#[derive(Deserialize, ToSchema)]
+struct Registration {
+    #[schema(format = Email)]
+    email: String,
+    /// 8 characters to 1024 bytes.
+    #[schema(min_length = 8, max_length = 1024)]
+    password: String,
+}
+
 /// A user who was just registered.
 #[derive(Serialize, ToSchema)]
 struct Registered {
@@ -98,16 +108,15 @@ impl From<Login> for LoginBody {
 /// Registers a user.
 #[utoipa::path(
     post, path = "/api/auth/register", operation_id = "register", tag = "auth",
-    security((), ("bearer" = [])),
     responses(
         (status = 201, description = "The new user", body = Registered),
-        Invalid, Forbidden, Rejected,
+        Invalid, Unauthenticated, Forbidden, Rejected,
     )
 )]
 async fn register(
     State(core): State<Core>,
     caller: Caller,
-    Json(new): Json<Credentials>,
+    Json(new): Json<Registration>,
 ) -> Result<Response, HttpProblem> {
     let committed = core.users().register(&caller.cause(), &new.email, &new.password).await?;
     let user = committed.value;
@@ -119,7 +128,6 @@ async fn register(
 /// Logs a user in.
 #[utoipa::path(
     post, path = "/api/auth/login", operation_id = "login", tag = "auth",
-    security((), ("bearer" = [])),
     responses((status = 200, description = "The tokens", body = LoginBody), Unauthenticated, Rejected)
 )]
 async fn login(

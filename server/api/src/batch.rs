@@ -15,7 +15,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::body::{Segments, with_failed_open};
+use crate::batch_shape::{BatchBody, CollectionBatchBody};
+use crate::body::{Object, Segments, with_failed_open};
 use crate::caller::Caller;
 use crate::idempotency::{Answer, Repeatable, replayed};
 use crate::openapi::{Conflict, Forbidden, Invalid, NotFound, PreconditionFailed, Rejected};
@@ -26,40 +27,29 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Operations that take place together or not at all.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct BatchBody {
-    /// In the order in which they take place; at most 1,000.
-    operations: Vec<OperationBody>,
+struct Body {
+    operations: Vec<Object<OperationBody>>,
 }
 
-/// One operation of a batch.
-#[derive(Deserialize, ToSchema)]
+/// One operation of a batch, before it is known whether it has what it needs.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OperationBody {
-    /// What to do.
     op: Op,
-    /// The collection; not where the path says it.
     collection: Option<String>,
-    /// The record; not for `create`.
     id: Option<RecordId>,
-    /// The data; not for `delete`.
-    #[schema(value_type = Option<Object>)]
     data: Option<Map<String, Value>>,
-    /// The tag that the record must have, as in `if-match`.
     if_match: Option<String>,
 }
 
-#[derive(Deserialize, ToSchema, Clone, Copy, PartialEq, Eq)]
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum Op {
-    /// A new record.
     Create,
-    /// Merges the data over the old data.
     Update,
-    /// Puts the data in the place of the old data.
     Replace,
-    /// Deletes the record.
     Delete,
 }
 
@@ -76,7 +66,7 @@ struct BatchAnswer {
 /// nothing is, and `errors` names it: its `field` begins with `/operations/` and its number.
 #[utoipa::path(
     post, path = "/api/batch", operation_id = "write_batch", tag = "records",
-    security(("bearer" = [])), request_body = BatchBody,
+    security((), ("bearer" = [])), request_body = BatchBody,
     params(("idempotency-key" = Option<String>, Header, description = "A key of your own: the same request with it is done once")),
     responses(
         (
@@ -89,7 +79,7 @@ struct BatchAnswer {
 async fn batch(
     State(core): State<Core>,
     caller: Caller,
-    request: Repeatable<BatchBody>,
+    request: Repeatable<Body>,
 ) -> Result<Response, HttpProblem> {
     run(&core, caller, None, request).await
 }
@@ -97,7 +87,7 @@ async fn batch(
 /// Does several operations on records of a collection, or none of them.
 #[utoipa::path(
     post, path = "/api/collections/{name}/records/batch", operation_id = "write_records_batch", tag = "records",
-    security(("bearer" = [])), request_body = BatchBody,
+    security((), ("bearer" = [])), request_body = CollectionBatchBody,
     params(
         ("name" = String, Path, description = "The collection's name"),
         ("idempotency-key" = Option<String>, Header, description = "A key of your own: the same request with it is done once"),
@@ -114,7 +104,7 @@ async fn batch_of_one(
     State(core): State<Core>,
     caller: Caller,
     Segments(name): Segments<String>,
-    request: Repeatable<BatchBody>,
+    request: Repeatable<Body>,
 ) -> Result<Response, HttpProblem> {
     run(&core, caller, Some(&name), request).await
 }
@@ -123,7 +113,7 @@ async fn run(
     core: &Core,
     caller: Caller,
     collection: Option<&str>,
-    Repeatable { body, key }: Repeatable<BatchBody>,
+    Repeatable { body, key }: Repeatable<Body>,
 ) -> Result<Response, HttpProblem> {
     let count = body.operations.len();
     if !(1..=BATCH_MAX).contains(&count) {
@@ -134,7 +124,9 @@ async fn run(
         .operations
         .into_iter()
         .enumerate()
-        .map(|(index, operation)| operation.read(collection).map_err(|wrong| wrong.at(index)))
+        .map(|(index, Object(operation))| {
+            operation.read(collection).map_err(|wrong| wrong.at(index))
+        })
         .collect::<Result<_, _>>()?;
     let cause = caller.cause();
     let Some(key) = key else {

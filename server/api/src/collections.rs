@@ -31,6 +31,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 struct CollectionCreate {
     #[schema(max_length = 100, pattern = "^[a-z][a-z0-9_]*$")]
     name: String,
+    #[schema(min_length = 1, max_length = 200)]
     label: String,
     /// `{"fields": [{"name", "type", …}]}`.
     #[schema(value_type = Object)]
@@ -51,6 +52,7 @@ enum Changed {
 /// What of a collection changes.
 #[derive(Deserialize, ToSchema)]
 struct CollectionUpdate {
+    #[schema(min_length = 1, max_length = 200)]
     label: Option<String>,
     #[schema(value_type = Option<Object>)]
     schema: Option<Value>,

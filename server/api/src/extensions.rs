@@ -81,9 +81,9 @@ struct ListQuery {
     check_updates: bool,
     /// At most so many; 100 unless given.
     #[param(minimum = 1, maximum = 1000)]
-    limit: Option<usize>,
+    limit: Option<u32>,
     /// After so many.
-    offset: Option<usize>,
+    offset: Option<u32>,
 }
 
 /// A part of the installed extensions.
@@ -91,8 +91,8 @@ struct ListQuery {
 struct ExtensionList {
     extensions: Vec<ExtensionInfo>,
     total: usize,
-    limit: usize,
-    offset: usize,
+    limit: u32,
+    offset: u32,
 }
 
 /// The installed extensions; administrators only.
@@ -115,12 +115,16 @@ async fn list(
         return Err(HttpProblem::new(Kind::Unprocessable, detail));
     }
     let total = all.len();
-    let page = all.into_iter().skip(offset).take(limit);
+    let page = all.into_iter().skip(at(offset)).take(at(limit));
     let mut page: Vec<ExtensionInfo> = page.map(Into::into).collect();
     if query.check_updates {
         look_for_updates(extensions.as_ref(), &mut page).await;
     }
     Ok(Json(ExtensionList { extensions: page, total, limit, offset }))
+}
+
+fn at(place: u32) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
 }
 
 /// Looks for other versions as long as there is time. What can't be looked at has none.
@@ -143,6 +147,7 @@ async fn look_for_updates(admin: &dyn ExtensionAdmin, page: &mut [ExtensionInfo]
 #[derive(Deserialize, ToSchema)]
 struct InstallRequest {
     /// A git address, with `@ref` if wanted, or a folder on the server.
+    #[schema(min_length = 1)]
     repo_url: String,
 }
 
@@ -269,7 +274,7 @@ async fn restart(
 #[into_params(parameter_in = Query)]
 struct LogsQuery {
     /// The last so many, at most 1,000; 100 unless given.
-    lines: Option<usize>,
+    lines: Option<u32>,
 }
 
 /// Lines of an extension's log.
@@ -292,7 +297,7 @@ async fn logs(
     Segments(name): Segments<String>,
     Params(query): Params<LogsQuery>,
 ) -> Result<Json<Logs>, HttpProblem> {
-    let lines = query.lines.unwrap_or(100).min(1_000);
+    let lines = at(query.lines.unwrap_or(100).min(1_000));
     Ok(Json(Logs { lines: extensions.logs(&name, lines).await? }))
 }
 

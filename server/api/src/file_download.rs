@@ -9,7 +9,7 @@ use http::StatusCode;
 use tinybase_core::{Core, StoredFile};
 
 use crate::file_range::{Part, part};
-use crate::problem::HttpProblem;
+use crate::problem::{HttpProblem, Kind};
 
 /// What a browser shows without running anything in it.
 const SHOWN: [&str; 11] = [
@@ -65,7 +65,8 @@ fn matches(tags: &str, etag: &str) -> bool {
 }
 
 fn no_such_part(file: &StoredFile) -> Response {
-    let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
+    let detail = format!("The file has no such part: it has {} bytes", file.size);
+    let mut response = HttpProblem::new(Kind::NoSuchRange, detail).into_response();
     insert(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{}", file.size));
     response
 }

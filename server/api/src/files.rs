@@ -285,8 +285,12 @@ async fn list(
     get, path = "/api/files/download/{*key}", operation_id = "download_file", tag = "files",
     security((), ("bearer" = [])), params(("key" = String, Path, description = "The file's key")),
     responses(
-        (status = 200, description = "The file", content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 206, description = "A part of it", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 200, description = "The file, with its own media type", content(
+            (Vec<u8> = "application/octet-stream"), (Vec<u8> = "*/*"),
+        )),
+        (status = 206, description = "A part of it", content(
+            (Vec<u8> = "application/octet-stream"), (Vec<u8> = "*/*"),
+        )),
         (status = 304, description = "The client has it already"),
         (status = 416, description = "It has no such part"),
         NotFound,
@@ -374,8 +378,12 @@ struct SignedQuery {
     get, path = "/api/files/signed/{*key}", operation_id = "download_signed_file", tag = "files",
     params(("key" = String, Path, description = "The file's key"), SignedQuery),
     responses(
-        (status = 200, description = "The file", content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 206, description = "A part of it", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 200, description = "The file, with its own media type", content(
+            (Vec<u8> = "application/octet-stream"), (Vec<u8> = "*/*"),
+        )),
+        (status = 206, description = "A part of it", content(
+            (Vec<u8> = "application/octet-stream"), (Vec<u8> = "*/*"),
+        )),
         (status = 304, description = "The client has it already"),
         (status = 416, description = "It has no such part"),
         Forbidden, NotFound,

@@ -45,6 +45,7 @@ struct ListQuery {
     /// Only functions of this extension.
     extension: Option<String>,
     /// What to tell beside: `schemas`.
+    #[param(pattern = "^(schemas)?$")]
     include: Option<String>,
 }
 

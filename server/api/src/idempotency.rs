@@ -11,7 +11,7 @@ use tinybase_core::{Claimed, KeyError, SentKey};
 use tinybase_model::ExtensionName;
 
 use crate::app::App;
-use crate::body::{RawBody, check_media_type, mark_failed_open, parse};
+use crate::body::{Object, RawBody, check_media_type, mark_failed_open, parse};
 use crate::etag::tagged;
 use crate::problem::{HttpProblem, Kind};
 
@@ -66,7 +66,8 @@ impl<T: DeserializeOwned> FromRequest<App> for Repeatable<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, HttpProblem> {
         check_media_type(request.headers())?;
         let RepeatableBody { body, key } = RepeatableBody::from_request(request, app).await?;
-        Ok(Self { body: parse(&body)?, key })
+        let Object(body) = parse(&body)?;
+        Ok(Self { body, key })
     }
 }
 

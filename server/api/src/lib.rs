@@ -5,6 +5,7 @@ mod app;
 mod application_tokens;
 mod auth;
 mod batch;
+mod batch_shape;
 mod body;
 mod caller;
 mod calls;

@@ -6,6 +6,7 @@ mod document;
 mod function;
 mod page;
 mod served;
+mod tidy;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};

@@ -27,6 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 struct PasswordChange {
     current_password: String,
     /// 8 characters to 1024 bytes.
+    #[schema(min_length = 8, max_length = 1024)]
     new_password: String,
 }
 
@@ -42,6 +43,7 @@ struct PasswordResetRequest {
 struct PasswordResetConfirm {
     token: String,
     /// 8 characters to 1024 bytes.
+    #[schema(min_length = 8, max_length = 1024)]
     password: String,
 }
 

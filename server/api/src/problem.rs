@@ -21,6 +21,7 @@ pub(crate) enum Kind {
     MethodNotAllowed,
     Conflict,
     PreconditionFailed,
+    NoSuchRange,
     TooLarge,
     AddressTooLong,
     HeaderTooLarge,
@@ -57,6 +58,9 @@ impl Kind {
             Self::Conflict => ("conflict", "Conflict", StatusCode::CONFLICT),
             Self::PreconditionFailed => {
                 ("precondition-failed", "It has changed", StatusCode::PRECONDITION_FAILED)
+            }
+            Self::NoSuchRange => {
+                ("no-such-range", "No such part", StatusCode::RANGE_NOT_SATISFIABLE)
             }
             Self::UnsupportedMediaType => (
                 "unsupported-media-type",
@@ -198,6 +202,7 @@ impl HttpProblem {
             | Kind::MethodNotAllowed
             | Kind::Conflict
             | Kind::PreconditionFailed
+            | Kind::NoSuchRange
             | Kind::TooLarge
             | Kind::AddressTooLong
             | Kind::HeaderTooLarge

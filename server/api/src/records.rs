@@ -170,7 +170,7 @@ async fn count(
 /// Creates a record. Its owner is who creates it.
 #[utoipa::path(
     post, path = "/api/collections/{name}/records", operation_id = "create_record", tag = "records",
-    security(("bearer" = [])), request_body = RecordBody,
+    security((), ("bearer" = [])), request_body = RecordBody,
     params(
         ("name" = String, Path, description = "The collection's name"),
         ("idempotency-key" = Option<String>, Header, description = "A key of your own: the same request with it is done once"),
@@ -251,7 +251,7 @@ async fn show(
 /// Replaces a record's data: fields that aren't given get their defaults.
 #[utoipa::path(
     put, path = "/api/collections/{name}/records/{id}", operation_id = "replace_record", tag = "records",
-    security(("bearer" = [])),
+    security((), ("bearer" = [])),
     params(
         ("name" = String, Path, description = "The collection's name"),
         ("id" = RecordId, Path, description = "The record's id"),
@@ -278,7 +278,7 @@ async fn replace(
 /// Changes a record: the data is merged over the old data.
 #[utoipa::path(
     patch, path = "/api/collections/{name}/records/{id}", operation_id = "update_record", tag = "records",
-    security(("bearer" = [])),
+    security((), ("bearer" = [])),
     params(
         ("name" = String, Path, description = "The collection's name"),
         ("id" = RecordId, Path, description = "The record's id"),
@@ -305,7 +305,7 @@ async fn update(
 /// Deletes a record.
 #[utoipa::path(
     delete, path = "/api/collections/{name}/records/{id}", operation_id = "delete_record", tag = "records",
-    security(("bearer" = [])),
+    security((), ("bearer" = [])),
     params(
         ("name" = String, Path, description = "The collection's name"),
         ("id" = RecordId, Path, description = "The record's id"),

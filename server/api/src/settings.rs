@@ -103,7 +103,7 @@ impl From<&Settings> for InstanceSettingsResponse {
 struct InstanceSettingsUpdate {
     /// What the instance calls itself.
     #[serde(default, skip_serializing_if = "Sent::is_nothing")]
-    #[schema(max_length = 100, value_type = Option<String>)]
+    #[schema(min_length = 1, max_length = 100, value_type = Option<String>)]
     instance_name: Sent<String>,
     /// An IANA time zone.
     #[serde(default, skip_serializing_if = "Sent::is_nothing")]

@@ -33,6 +33,7 @@ struct About {
 
 /// How the server is, in a word.
 #[derive(Serialize, ToSchema)]
+#[schema(as = HealthAnswer)]
 struct Health {
     status: &'static str,
 }

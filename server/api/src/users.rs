@@ -36,6 +36,7 @@ struct UserCreate {
     #[schema(format = Email)]
     email: String,
     /// 8 characters to 1024 bytes.
+    #[schema(min_length = 8, max_length = 1024)]
     password: String,
     #[serde(default)]
     is_admin: bool,
@@ -48,6 +49,7 @@ struct UserUpdate {
     #[schema(format = Email)]
     email: Option<String>,
     /// 8 characters to 1024 bytes; all logins of the user end.
+    #[schema(min_length = 8, max_length = 1024)]
     password: Option<String>,
     is_admin: Option<bool>,
 }

@@ -26,8 +26,8 @@ impl DataSchemas {
         let settable = || visible().filter(|field| is_admin || !is(field, "read_only"));
         let named = |field: &&Map<String, Value>| name(field).to_owned();
         let required = settable().filter(|field| is_required(field)).map(|f| named(&f)).collect();
-        let patch = object(settable().map(|field| (named(&field), input(field))));
-        let mut whole = patch.clone();
+        let patch = object(settable().map(|field| (named(&field), change(field))));
+        let mut whole = object(settable().map(|field| (named(&field), input(field))));
         require(&mut whole, required);
         Self {
             input: Value::Object(whole),
@@ -99,6 +99,14 @@ fn input(field: &Map<String, Value>) -> Value {
     Value::Object(schema)
 }
 
+/// What a change may have: as for a new record, but a field that isn't sent stays as it is, where a
+/// client that knows a default would send that.
+fn change(field: &Map<String, Value>) -> Value {
+    let mut field = field.clone();
+    field.remove("default");
+    input(&field)
+}
+
 /// What is sent: the type alone, since a record may be older than its field's bounds.
 fn output(field: &Map<String, Value>) -> Value {
     let mut schema = typed(field, output);
@@ -125,7 +133,9 @@ fn typed(
         },
         Some(Ok(Word::Object)) => match definition.get("properties").and_then(Value::as_object) {
             Some(properties) => nested(properties, inside),
-            None => json!({ "type": "object" }),
+            // Said although it is the default: generators of clients take the bare type for an
+            // object with nothing in it.
+            None => json!({ "type": "object", "additionalProperties": true }),
         },
         Some(Err(_)) | None => json!({}),
     };
@@ -179,12 +189,15 @@ mod tests {
             { "name": "tags", "type": "list[string]", "max_items": 3 },
             { "name": "due", "type": "date" },
             { "name": "owner", "type": "reference", "collection": "users" },
+            { "name": "rest", "type": "object" },
             { "name": "place", "type": "object", "properties": {
                 "street": { "type": "string", "required": true }, "floor": { "type": "int" } } },
         ] });
         let DataSchemas { input, patch, output } = DataSchemas::of(&schema, false);
         assert_eq!(input["required"], json!(["title"]), "a default makes it optional");
         assert_eq!(patch.get("required"), None);
+        assert_eq!(input["properties"]["state"]["default"], "new");
+        assert_eq!(patch["properties"]["state"].get("default"), None, "it stays as it is");
         assert_eq!(input["properties"]["title"], json!({ "type": "string", "maxLength": 9 }));
         assert_eq!(
             input["properties"]["price"],
@@ -204,6 +217,10 @@ mod tests {
             json!({ "type": ["string", "null"], "format": "date" })
         );
         assert_eq!(output["properties"]["owner"]["format"], "uuid");
+        assert_eq!(
+            output["properties"]["rest"],
+            json!({ "type": ["object", "null"], "additionalProperties": true })
+        );
         assert_eq!(output.get("required"), None);
     }
 

@@ -123,6 +123,9 @@ async fn a_batch_is_under_the_same_rules() -> Result<()> {
     assert_eq!(status, 422);
     let (status, _) = batch(&user, json!(vec![mine; 1001])).await?;
     assert_eq!(status, 422);
+    let listed = json!(["create", "notes", null, { "title": "c" }, null]);
+    let (status, problem) = batch(&user, json!([listed])).await?;
+    assert_eq!(status, 422, "an operation is an object: {problem}");
     server.stop().await
 }
 

@@ -81,6 +81,7 @@ async fn parts_and_tags_spare_what_the_client_has() -> Result<()> {
     let none = download(&user, &key, &[("range", "bytes=10-")]).await?;
     assert_eq!(none.status(), StatusCode::RANGE_NOT_SATISFIABLE);
     assert_eq!(header(&none, "content-range"), "bytes */10");
+    assert_eq!(header(&none, "content-type"), "application/problem+json");
     let other = download(&user, &key, &[("range", "bytes=2-4"), ("if-range", "\"old\"")]).await?;
     assert_eq!((other.status(), other.text().await?.len()), (StatusCode::OK, 10));
     let empty = upload(&user, "empty.txt", b"").await?;

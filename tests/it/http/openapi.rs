@@ -112,7 +112,7 @@ async fn a_collections_own_schema_is_there_for_those_who_may_use_it() -> Result<
     let server = TestServer::start().await?;
     let fields = json!([
         { "name": "title", "type": "string", "required": true, "max_length": 20 },
-        { "name": "amount", "type": "float", "min": 0 },
+        { "name": "amount", "type": "float", "min": 0, "default": 1 },
     ]);
     let collection = |name: &str, rule: &str| {
         let access = json!({ "list": rule, "read": rule, "create": rule });
@@ -129,6 +129,9 @@ async fn a_collections_own_schema_is_there_for_those_who_may_use_it() -> Result<
     let input = &document["components"]["schemas"]["orders.Input"];
     assert_eq!(input["required"], json!(["title"]));
     assert_eq!(input["properties"]["title"], json!({ "type": "string", "maxLength": 20 }));
+    assert_eq!(input["properties"]["amount"]["default"], 1);
+    let patch = &document["components"]["schemas"]["orders.Patch"];
+    assert_eq!(patch["properties"]["amount"].get("default"), None, "it stays as it is: {patch}");
     assert!(document["paths"].get("/api/collections/secrets/records").is_none());
     let admins = server.admin.get("/openapi.json").await?;
     assert!(admins["paths"].get("/api/collections/secrets/records").is_some());
@@ -142,5 +145,26 @@ async fn a_collections_own_schema_is_there_for_those_who_may_use_it() -> Result<
     let changed = server.api.get("/openapi.json").await?;
     let input = &changed["components"]["schemas"]["orders.Input"];
     assert!(input["properties"]["added"].is_object(), "a change shows at once: {input}");
+    server.stop().await
+}
+
+#[tokio::test]
+async fn stock_generators_read_the_document_as_it_is_meant() -> Result<()> {
+    let server = TestServer::start().await?;
+    let document = server.api.get("/openapi.json").await?;
+    for (path, method, operation) in operations(&document) {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let schema = &parameter["schema"];
+            assert!(!schema.to_string().contains("null"), "{method} {path}: {parameter}");
+        }
+    }
+    let paths = &document["paths"];
+    let download = &paths["/api/files/download/{key}"]["get"]["responses"]["200"]["content"];
+    let bytes = json!({ "type": "string", "format": "binary" });
+    assert_eq!(download["application/octet-stream"]["schema"], bytes);
+    let data = &document["components"]["schemas"]["RecordBody"]["properties"]["data"];
+    assert_eq!(data["additionalProperties"], true, "an object of anything isn't empty: {data}");
+    let create = &paths["/api/collections/{name}/records"]["post"];
+    assert_eq!(create["security"], json!([{}, { "bearer": [] }]), "the rules may not ask for one");
     server.stop().await
 }

@@ -177,3 +177,14 @@ async fn a_query_parameter_that_is_not_known_is_refused() -> Result<()> {
     }
     server.stop().await
 }
+
+#[tokio::test]
+async fn a_list_of_values_is_no_object() -> Result<()> {
+    let server = server().await?;
+    let credentials = r#"["admin@example.com", "correct horse battery"]"#;
+    let (status, problem) = post(&server.api, "/api/auth/login", credentials).await?;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+    let (status, problem) = post(&server.admin, RECORDS, r#"[{"n": 1}]"#).await?;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+    server.stop().await
+}

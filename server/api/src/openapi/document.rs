@@ -1,15 +1,15 @@
 //! The document's frame, and what it says of every operation without the handlers' help.
 
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    ComponentsBuilder, Info, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Tag,
+    ComponentsBuilder, Info, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, RefOr, Tag,
 };
 use utoipa::{PartialSchema, ToSchema};
 
 use super::answers::{
-    self, Internal, Invalid, RateLimited, TooLarge, Unauthenticated, Unavailable, Unprocessable,
-    UnsupportedMediaType,
+    self, Internal, Invalid, NotFound, RateLimited, TooLarge, Unauthenticated, Unavailable,
+    Unprocessable, UnsupportedMediaType,
 };
 use crate::problem::ProblemBody;
 
@@ -92,11 +92,19 @@ fn complete(operation: &mut Operation, is_api: bool) {
         answers::add::<Invalid>(operation);
         answers::add::<Unprocessable>(operation);
     }
+    // What can be no name at all names nothing.
+    if operation.parameters.iter().flatten().any(is_in_path) {
+        answers::add::<NotFound>(operation);
+    }
     if is_api {
         answers::add::<RateLimited>(operation);
         answers::add::<Internal>(operation);
         answers::add::<Unavailable>(operation);
     }
+}
+
+fn is_in_path(parameter: &RefOr<Parameter>) -> bool {
+    matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Path)
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {

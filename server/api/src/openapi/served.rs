@@ -11,7 +11,7 @@ use tinybase_core::{Core, FunctionInfo, FunctionQuery, FunctionSchema};
 use tinybase_model::{Collection, Identity, JsonBytes};
 use utoipa::openapi::OpenApi;
 
-use super::{collection, function};
+use super::{collection, function, tidy};
 use crate::problem::HttpProblem;
 
 /// How many documents are kept. Who may use the same things gets the same one.
@@ -41,6 +41,7 @@ impl Document {
             .unwrap_or_else(|_| unreachable!("the document's keys are texts"));
         let record = &mut base["components"]["schemas"]["Record"];
         record["properties"]["expand"] = collection::any_expand();
+        tidy::tidy(&mut base);
         Self(Arc::new(Inner { base, kept: Mutex::default() }))
     }
 
