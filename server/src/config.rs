@@ -19,7 +19,7 @@ use tinybase_api::{RateLimitOptions, TrustedProxies};
 use tinybase_catalog::checked::{Mistake, Section, TomlFile, nearest};
 use tinybase_core::{CoreOptions, TokenLifetimes};
 use tinybase_hooks::HooksOptions;
-use tinybase_model::LogLevel;
+use tinybase_model::{Limits, LogLevel};
 use tinybase_store::{DatabaseUrl, Noting, StoreOptions};
 
 use ledger::Ledger;
@@ -453,6 +453,8 @@ fn extensions_config(extensions: &Settings<'_>) -> Result<ExtensionsConfig, Conf
 
 fn core_options(auth: &Settings<'_>, limits: &Settings<'_>) -> Result<CoreOptions, ConfigError> {
     let usual = CoreOptions::default();
+    // What one message carries to an extension.
+    let body = i64::try_from(Limits::default().body_bytes_max).unwrap_or(i64::MAX);
     Ok(CoreOptions {
         public_registration: auth
             .truth("public_registration")?
@@ -462,7 +464,7 @@ fn core_options(auth: &Settings<'_>, limits: &Settings<'_>) -> Result<CoreOption
             .number("record_bytes_max", 1 << 10..=1 << 26)?
             .unwrap_or(usual.record_bytes_max),
         function_input_max: limits
-            .number("function_input_bytes_max", 1 << 10..=1 << 30)?
+            .number("function_input_bytes_max", 1 << 10..=body)?
             .unwrap_or(usual.function_input_max),
         ..usual
     })

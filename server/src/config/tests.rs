@@ -144,6 +144,11 @@ fn a_bad_value_says_where_it_came_from() {
          \"postgres://USER:PASSWORD@HOST:PORT/DATABASE\", and has another beginning"
     );
     assert_eq!(
+        refusal("[limits]\nfunction_input_bytes_max = 1048577", &[]),
+        "tinybase.toml, line 2: function_input_bytes_max must be between 1024 and 1048576, not \
+         1048577"
+    );
+    assert_eq!(
         refusal("[extensions]\nretry_min = \"1h\"", &[]),
         "tinybase.toml, line 2: retry_min is longer than retry_max"
     );

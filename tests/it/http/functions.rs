@@ -185,6 +185,24 @@ async fn calls_are_listed_by_every_filter() -> Result<()> {
     server.stop().await
 }
 
+#[tokio::test]
+async fn an_input_over_the_limit_is_refused_with_the_limit_and_one_at_it_is_not() -> Result<()> {
+    let (server, _zoo) = zoo().await?;
+    // With the quotes, the key and the braces.
+    let input = |bytes: usize| json!({ "x": "y".repeat(bytes - r#"{"x":""}"#.len()) });
+    let (status, body) =
+        server.api.send(Method::POST, "/api/functions/zoo_echo", Some(&input(1 << 20))).await?;
+    assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("succeeded")));
+    let (status, body) = server
+        .api
+        .send(Method::POST, "/api/functions/zoo_echo", Some(&input((1 << 20) + 1)))
+        .await?;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{body}");
+    let detail = body["detail"].as_str().context("a detail")?;
+    assert!(detail.contains("1048577") && detail.contains("1048576"), "{detail}");
+    server.stop().await
+}
+
 /// (E11)
 #[tokio::test]
 async fn a_client_that_goes_away_ends_its_call() -> Result<()> {
