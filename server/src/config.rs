@@ -2,6 +2,7 @@
 //! value checked, each mistake with its place.
 
 mod files;
+mod functions;
 mod ledger;
 mod mail;
 mod rate_limit;
@@ -225,6 +226,7 @@ impl Config {
         let rate_limit = section("rate_limit")?;
         let files = section("files")?;
         let activity = section("activity")?;
+        let functions = section("functions")?;
         root.finish()?;
         let tls = server_tls(&server, &reading)?;
         let mut config = Self {
@@ -238,6 +240,7 @@ impl Config {
             extensions: extensions_config(&extensions)?,
             core: CoreOptions {
                 files: files::file_options(&files, data)?,
+                calls: functions::call_options(&functions)?,
                 ..core_options(&auth, &limits)?
             },
             limits: limits_config(&limits)?,
@@ -245,21 +248,8 @@ impl Config {
             rate_limit: rate_limit::read(&rate_limit)?,
             warnings: Vec::new(),
         };
-        let all = [
-            &tls,
-            &server,
-            &log,
-            &cors,
-            &database,
-            &extensions,
-            &auth,
-            &limits,
-            &email,
-            &rate_limit,
-            &files,
-            &activity,
-        ];
-        for settings in all {
+        let all = [&tls, &server, &log, &cors, &database, &extensions, &auth, &limits, &email];
+        for settings in all.into_iter().chain([&rate_limit, &files, &activity, &functions]) {
             settings.section().map_or(Ok(()), Section::finish)?;
         }
         reading.sources.finish()?;

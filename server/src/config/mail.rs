@@ -34,6 +34,7 @@ impl MailConfig {
         })?;
         // The original's switch; with it alone, `true` means a mail server.
         let enabled = email.truth("enabled")?.unwrap_or(false);
+        email.default_is("enabled", "false");
         let smtp = smtp_options(email)?;
         let delivery = match delivery.as_deref() {
             Some("none") => Delivery::None,
@@ -66,6 +67,8 @@ fn smtp_options(email: &Settings<'_>) -> Result<Option<SmtpOptions>, ConfigError
         other => Err(choice(other, &["tls", "starttls", "none"])),
     })?;
     let usual = if port == 465 { SmtpSecurity::Tls } else { SmtpSecurity::StartTls };
+    let words = if port == 465 { "\"tls\"" } else { "\"starttls\"" };
+    email.default_is("smtp_security", words);
     let user = email.parsed("smtp_user", |text| Ok(text.to_owned()))?;
     let password = email.parsed("smtp_password", |text| Ok(text.to_owned()))?;
     let login = user.map(|user| (user, password.unwrap_or_default()));

@@ -241,3 +241,47 @@ fn an_origin_has_to_be_one_and_tls_takes_two_files() {
     assert_eq!(tls.certificate, Path::new("/data/c.pem"));
     assert_eq!(tls.key, Path::new("/k.pem"));
 }
+
+#[test]
+fn every_key_is_shown_with_its_default_but_those_that_have_none() {
+    let Explained { entries, .. } = explain("", &[], &[]).expect("valid");
+    let unset: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry.value.is_empty())
+        .map(|entry| format!("{}.{}", entry.section, entry.key))
+        .collect();
+    let without = [
+        "server.public_url",
+        "database.url",
+        "files.user_bytes_max",
+        "files.total_bytes_max",
+        "email.smtp_host",
+        "email.smtp_user",
+        "email.smtp_password",
+    ];
+    assert_eq!(unset, without);
+}
+
+#[test]
+fn results_and_records_of_calls_have_keys_of_their_own() {
+    let text = "[functions]\nresult_bytes_max = 2048\nstream_chunks_max = 7\n\
+                result_retention = \"1h\"\ncall_retention = \"48h\"\ncalls_max = 10\n";
+    let Explained { config, entries } =
+        explain(text, &[("TINYBASE_FUNCTIONS_ASYNC_CALLS_MAX", "3")], &[]).expect("valid");
+    let calls = &config.core.calls;
+    assert_eq!((calls.result_bytes_max, calls.stream_chunks_max), (2048, 7));
+    assert_eq!((calls.async_max, calls.records_max), (3, 10));
+    assert_eq!(calls.result_retention, Duration::from_hours(1));
+    assert_eq!(calls.record_retention, Duration::from_hours(48));
+    let shown: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry.section == "functions")
+        .map(|entry| format!("{} {} {}", entry.key, entry.value, entry.origin))
+        .collect();
+    assert!(shown.contains(&"result_bytes_max 2048 tinybase.toml:2".to_owned()), "{shown:?}");
+    assert!(shown.contains(&"results_bytes_max 268435456 default".to_owned()), "{shown:?}");
+    let variable = "environment TINYBASE_FUNCTIONS_ASYNC_CALLS_MAX";
+    assert!(shown.contains(&format!("async_calls_max 3 {variable}")), "{shown:?}");
+    let refused = refusal("[functions]\nresult_bytes_max = 1048577", &[]);
+    assert!(refused.contains("between 1024 and 1048576"), "{refused}");
+}
