@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tinybase_model::{
-    Body, CallSummary, Collection, EventId, EventKind, ExtensionName, Identity, Invocation,
-    InvocationTarget, JsonBytes, Limits, ListRecords, LogLevel, LogLine, Outcome, Phase, Record,
-    RecordEvent, RecordId, RecordPage, Registration, User, UserId,
+    ActivityNote, Body, CallSummary, Collection, EventId, EventKind, ExtensionName, Identity,
+    Invocation, InvocationTarget, JsonBytes, Limits, ListRecords, LogLevel, LogLine, Outcome,
+    Phase, Record, RecordEvent, RecordId, RecordPage, Registration, User, UserId,
 };
 use tinybase_wire::{
     Caller, HostApi, HostError, RegisterRefusal, Registrar, Session, Ticket, Wire, WireOptions,
@@ -269,6 +269,10 @@ impl HostApi for NoHost {
     }
 
     async fn delete_value(&self, _: &Caller, _: &str) -> Result<(), HostError> {
+        absent()
+    }
+
+    async fn write_activity(&self, _: &Caller, _: ActivityNote) -> Result<(), HostError> {
         absent()
     }
 

@@ -47,4 +47,5 @@ callbacks! {
     get_value(GetValueRequest) -> GetValueResponse;
     set_value(SetValueRequest) -> SetValueResponse;
     delete_value(DeleteValueRequest) -> DeleteValueResponse;
+    write_activity(WriteActivityRequest) -> WriteActivityResponse;
 }

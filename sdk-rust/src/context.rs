@@ -1,5 +1,6 @@
 //! What a handler knows about the work in its hands, and its way to call the core.
 
+mod activity;
 mod error;
 mod functions;
 mod records;
@@ -19,6 +20,7 @@ use crate::callbacks::Callbacks;
 use crate::client::{CallScope, ChunkSender};
 use crate::event::optional;
 
+pub use activity::Activity;
 pub use error::CallbackError;
 pub use functions::Functions;
 pub use records::{Comparison, Page, Query, Record, Records};
@@ -167,6 +169,11 @@ impl Context {
     /// Functions, of this extension and of others.
     pub fn functions(&self) -> Functions<'_> {
         Functions::new(self)
+    }
+
+    /// Something that was done, for the server's activity log; to be ended by `note()`.
+    pub fn activity(&self, action: impl Into<String>) -> Activity<'_> {
+        Activity::new(self, action.into())
     }
 
     /// Values that this extension keeps in the core.

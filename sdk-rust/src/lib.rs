@@ -21,8 +21,8 @@ mod worker;
 
 pub use chunks::Chunks;
 pub use context::{
-    CallbackError, Comparison, Context, Functions, Identity, Page, Query, Record, Records, User,
-    Users, Values,
+    Activity, CallbackError, Comparison, Context, Functions, Identity, Page, Query, Record,
+    Records, User, Users, Values,
 };
 pub use error::{Error, Result, reject};
 pub use event::{

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tinybase_core::{Core, Kind, Problem};
 use tinybase_model::{
-    CallSummary, Cause, Collection, ExtensionName, JsonBytes, ListRecords, LogLine, Permissions,
-    Record, RecordId, RecordPage, User, UserId,
+    ActivityNote, CallSummary, Cause, Collection, ExtensionName, JsonBytes, ListRecords, LogLine,
+    Permissions, Record, RecordId, RecordPage, User, UserId,
 };
 use tinybase_supervisor::Supervisor;
 use tinybase_wire::{Caller, HostApi, HostError};
@@ -188,6 +188,10 @@ impl HostApi for Host {
 
     async fn delete_value(&self, caller: &Caller, key: &str) -> Result<(), HostError> {
         self.call(caller)?.host().delete_value(key).await.map_err(refused)
+    }
+
+    async fn write_activity(&self, caller: &Caller, note: ActivityNote) -> Result<(), HostError> {
+        self.call(caller)?.host().write_activity(&note).map_err(refused)
     }
 
     async fn write_log(&self, caller: &Caller, lines: Vec<LogLine>) -> Result<u32, HostError> {

@@ -14,6 +14,8 @@ type RecordRow = (String, String, String, String, String, String, String, i64);
 type CollectionRow = (String, String, String, String, String, String, String);
 type UserRow = (String, String, bool, String, String);
 type CallRow = (String, String, String, String, String, u64);
+/// Action, kind and id of the thing, user, metadata as JSON, address; see `ActivityRow` in `_host.py`.
+type ActivityRow = (String, String, String, String, String, String);
 type Query = (String, Vec<(String, String, String)>, Vec<(String, bool)>);
 type Scope<'a, 'py> = Option<&'a Bound<'py, Invocation>>;
 
@@ -158,6 +160,25 @@ impl Host {
         value: Vec<u8>,
     ) -> PyResult<()> {
         ask!(slf, scope, set_value, v1::SetValueRequest { key, value: value.into() })?;
+        Ok(())
+    }
+
+    fn write_activity(
+        slf: &Bound<'_, Self>,
+        scope: Scope<'_, '_>,
+        activity: ActivityRow,
+    ) -> PyResult<()> {
+        let (action, resource_type, resource_id, user_id, metadata, ip_address) = activity;
+        let metadata = metadata.into();
+        let request = v1::WriteActivityRequest {
+            action,
+            resource_type,
+            resource_id,
+            user_id,
+            metadata,
+            ip_address,
+        };
+        ask!(slf, scope, write_activity, request)?;
         Ok(())
     }
 

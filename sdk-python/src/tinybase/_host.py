@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     # collection, conditions, order
     QueryRow = tuple[str, list[ConditionRow], list[SortRow]]
 
+    # action, kind and id of the thing, user id, metadata JSON, address; each may be empty
+    ActivityRow = tuple[str, str, str, str, str, str]
+
     Scope = Invocation | None
 
     class Host(Protocol):
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
         def get_value(self, scope: Scope, key: str) -> bytes | None: ...
         def set_value(self, scope: Scope, key: str, value: bytes) -> None: ...
         def delete_value(self, scope: Scope, key: str) -> None: ...
+        def write_activity(self, scope: Scope, activity: ActivityRow) -> None: ...
         @property
         def config(self) -> str:
             """The extension's configuration as JSON."""

@@ -90,6 +90,8 @@ calls! {
     set_value(SetValueRequest) -> SetValueResponse;
     /// Forgets a value.
     delete_value(DeleteValueRequest) -> DeleteValueResponse;
+    /// Notes something in the server's activity log.
+    write_activity(WriteActivityRequest) -> WriteActivityResponse;
     /// Writes lines to the extension's log.
     write_log(WriteLogRequest) -> WriteLogResponse;
 }

@@ -28,6 +28,7 @@ pub(super) struct State {
     pub(super) records: Vec<v1::StoredRecord>,
     pub(super) users: BTreeMap<String, v1::StoredUser>,
     pub(super) values: BTreeMap<String, Bytes>,
+    pub(super) activities: Vec<v1::WriteActivityRequest>,
     pub(super) functions: HashMap<String, FakeFunction>,
     pub(super) failure: Option<HostError>,
 }
@@ -74,6 +75,13 @@ impl FakeHost {
     /// A stored value, if it is there and is JSON.
     pub fn value(&self, key: &str) -> Option<Value> {
         self.lock().values.get(key).and_then(|value| serde_json::from_slice(value).ok())
+    }
+
+    /// The actions that were noted in the activity log, each with its metadata (null if there is
+    /// none).
+    pub fn activities(&self) -> Vec<(String, Value)> {
+        let state = self.lock();
+        state.activities.iter().map(|it| (it.action.clone(), json(&it.metadata))).collect()
     }
 
     /// Answers calls of a function, such as one of another extension.

@@ -182,4 +182,14 @@ impl Callbacks for FakeHost {
         self.lock().values.remove(&request.key);
         Ok(v1::DeleteValueResponse {})
     }
+
+    async fn write_activity(
+        &self,
+        request: v1::WriteActivityRequest,
+        _: CallScope<'_>,
+    ) -> Result<v1::WriteActivityResponse, HostError> {
+        self.check()?;
+        self.lock().activities.push(request);
+        Ok(v1::WriteActivityResponse {})
+    }
 }

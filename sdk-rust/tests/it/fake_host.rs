@@ -82,4 +82,5 @@ unanswered! {
     call_function(CallFunctionRequest) -> CallFunctionResponse;
     set_value(SetValueRequest) -> SetValueResponse;
     delete_value(DeleteValueRequest) -> DeleteValueResponse;
+    write_activity(WriteActivityRequest) -> WriteActivityResponse;
 }

@@ -292,3 +292,18 @@ async fn the_configuration_has_the_authors_type() {
     let words = "the extension's configuration is not what was expected";
     assert_eq!(failure, Err(failed("DecodeError", words)));
 }
+
+#[tokio::test]
+async fn an_activity_is_noted_and_one_that_is_refused_fails_nothing() {
+    let ship = |ctx: Context, order: String| async move {
+        let noted = ctx.activity("order.shipped").resource("order", &order);
+        noted.metadata(&json!({"weight": 2})).note().await;
+        Ok("shipped")
+    };
+    let harness = Harness::new(Extension::new("shop").function("ship", ship));
+    assert_eq!(harness.call("ship", json!("o1")).await, Ok(json!("shipped")));
+    harness.host().fail_next(HostErrorKind::PermissionDenied, "no");
+    assert_eq!(harness.call("ship", json!("o2")).await, Ok(json!("shipped")));
+    let noted = [("order.shipped".to_owned(), json!({"weight": 2}))];
+    assert_eq!(harness.host().activities(), noted);
+}

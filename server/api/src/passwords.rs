@@ -78,9 +78,10 @@ async fn change_password(
 )]
 async fn request_reset(
     State(core): State<Core>,
+    caller: Caller,
     Json(request): Json<PasswordResetRequest>,
 ) -> Result<Json<Message>, HttpProblem> {
-    core.users().request_password_reset(&request.email)?;
+    core.users().request_password_reset(&caller.cause(), &request.email)?;
     let message = "If the email exists, a password reset link has been sent".to_owned();
     Ok(Json(Message { message }))
 }
@@ -93,9 +94,10 @@ async fn request_reset(
 )]
 async fn confirm_reset(
     State(core): State<Core>,
+    caller: Caller,
     Json(confirm): Json<PasswordResetConfirm>,
 ) -> Result<Json<Message>, HttpProblem> {
     let PasswordResetConfirm { token, password } = confirm;
-    core.users().reset_password(&token, &password).await?;
+    core.users().reset_password(&caller.cause(), &token, &password).await?;
     Ok(Json(Message { message: "Password reset successful".to_owned() }))
 }

@@ -8,7 +8,7 @@ use tinybase_model::{CollectionName, ExtensionName, Permissions};
 /// An extension's granted call-backs.
 ///
 /// A *broad* extension (one whose manifest has no permissions table) reads all records and users and
-/// calls all functions; it doesn't write records. Each has its own values and log in any case.
+/// calls all functions, and notes activities; it doesn't write records. Each has its own values and log in any case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capabilities {
     extension: ExtensionName,
@@ -76,6 +76,14 @@ impl Capabilities {
     /// If not.
     pub fn function(&self, name: &str) -> Result<(), MissingCapability> {
         self.check("functions:call", Some(name), true)
+    }
+
+    /// Whether it may note activities.
+    ///
+    /// # Errors
+    /// If not.
+    pub fn activities(&self) -> Result<(), MissingCapability> {
+        self.check("activity:write", None, true)
     }
 
     fn check(&self, scope: &str, name: Option<&str>, broad: bool) -> Result<(), MissingCapability> {

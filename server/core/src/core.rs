@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::async_call::Background;
 use crate::call_limits::CallLimits;
 use crate::counts::Counts;
+use crate::extension_activity::ActivityRates;
 use crate::file::{FileOptions, FilesState};
 use crate::function_schema::Validators;
 use crate::idempotency::KeysInUse;
@@ -128,6 +129,7 @@ pub(crate) struct Inner {
     pub(crate) settings: CurrentSettings,
     pub(crate) files: FilesState,
     pub(crate) metrics: LastMetrics,
+    pub(crate) activity_rates: ActivityRates,
     pub(crate) options: CoreOptions,
     pub(crate) store: Store,
     pub(crate) hooks: Arc<dyn HookEngine>,
@@ -162,6 +164,7 @@ impl Core {
             background: Background::new(options.calls.async_max),
             files: FilesState::new(&options.files),
             metrics: LastMetrics::default(),
+            activity_rates: ActivityRates::default(),
             options,
             store,
             hooks,

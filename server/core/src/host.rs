@@ -83,6 +83,18 @@ impl Core {
 }
 
 impl Host<'_> {
+    pub(crate) const fn core(&self) -> &Core {
+        self.core
+    }
+
+    pub(crate) const fn cause(&self) -> &Cause {
+        self.cause
+    }
+
+    pub(crate) const fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
     const fn acting(&self) -> Acting<'_> {
         Acting { cause: self.cause, capabilities: Some(&self.capabilities) }
     }

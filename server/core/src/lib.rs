@@ -20,6 +20,7 @@ mod cursor;
 mod event_log;
 mod expanded;
 mod expansion;
+mod extension_activity;
 mod extension_admin;
 mod extension_setting;
 mod field;
@@ -88,6 +89,7 @@ pub use collection::{
     ReferenceStatus, RemovedField,
 };
 pub use event_log::event_log;
+pub use extension_activity::ActivityNoteError;
 pub use extension_admin::{ExtensionAdmin, ExtensionError, HookInfo, InstalledExtension};
 pub use extension_setting::{ExtensionSetting, ExtensionSettingError};
 pub use file::{FileError, FileOptions, Files, SIGNED_SECONDS};

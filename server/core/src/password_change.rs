@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tinybase_model::Identity;
-use tinybase_store::{NewReset, PasswordChange, PasswordChanged, PasswordReset, now};
+use tinybase_model::{Cause, Identity, UserId};
+use tinybase_store::{Deed, NewReset, PasswordChange, PasswordChanged, PasswordReset, now};
 
 use crate::access::authorize_self;
 use crate::credentials::{PASSWORD_BYTES_MAX, check_password, checked_email};
@@ -49,14 +49,19 @@ impl Users<'_> {
     ///
     /// # Errors
     /// If it is no address, or too many letters wait.
-    pub fn request_password_reset(&self, email: &str) -> Result<(), UserError> {
-        let email = checked_email(email)?;
-        self.core.inner.post.put(Errand::PasswordReset { email })
+    pub fn request_password_reset(&self, cause: &Cause, email: &str) -> Result<(), UserError> {
+        let (email, cause) = (checked_email(email)?, cause.clone());
+        self.core.inner.post.put(Errand::PasswordReset { email, cause })
     }
 
     /// Sets a new password with a token that was mailed, which thereby is used up. All logins of
     /// the user end.
-    pub async fn reset_password(&self, token: &str, password: &str) -> Result<(), UserError> {
+    pub async fn reset_password(
+        &self,
+        cause: &Cause,
+        token: &str,
+        password: &str,
+    ) -> Result<(), UserError> {
         check_password("/password", password)?;
         let inner = &self.core.inner;
         let hash = token::hash(token);
@@ -66,13 +71,24 @@ impl Users<'_> {
         let password_hash = inner.passwords.hash(password).await?;
         let _revoking = inner.tokens.revoking();
         let reset = PasswordReset { hash, password_hash, at: now() };
-        if inner.store.reset_password(reset).await? { Ok(()) } else { Err(UserError::InvalidReset) }
+        let user = inner.store.reset_password(reset).await?.ok_or(UserError::InvalidReset)?;
+        self.note_reset(cause, "password_reset.confirm", user);
+        Ok(())
+    }
+
+    /// Nobody is logged in, so it is noted as done by whom it is about.
+    fn note_reset(self, cause: &Cause, action: &str, user: UserId) {
+        let (id, user_id) = (user.to_string(), Some(user));
+        let (resource_type, resource_id) = (Some("user"), Some(id.as_str()));
+        let deed = Deed { action, resource_type, resource_id, user_id, metadata: None };
+        self.core.note_deed(cause, deed);
     }
 
     /// Makes the letter with the link for a new password. None if nobody has the address, or has
     /// got enough of them lately.
     pub(crate) async fn password_reset_letter(
         &self,
+        cause: &Cause,
         email: &str,
     ) -> Result<Option<Letter>, UserError> {
         let inner = &self.core.inner;
@@ -88,6 +104,7 @@ impl Users<'_> {
             tracing::info!(user_id = %known.user.id, "no further link for a new password is mailed");
             return Ok(None);
         }
+        self.note_reset(cause, "password_reset.request", known.user.id);
         Ok(Some(Letter::PasswordReset(PasswordResetLetter {
             to: known.user.email,
             token,

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tinybase_model::Cause;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,8 @@ pub(crate) enum Errand {
     PasswordReset {
         /// The address that was given.
         email: String,
+        /// Who gave it.
+        cause: Cause,
     },
 }
 
@@ -93,7 +96,9 @@ impl Core {
 
     async fn run_errand(&self, errand: Errand, mailer: &dyn Mailer) {
         let written = match &errand {
-            Errand::PasswordReset { email } => self.users().password_reset_letter(email).await,
+            Errand::PasswordReset { email, cause } => {
+                self.users().password_reset_letter(cause, email).await
+            }
         };
         match written {
             Ok(Some(letter)) => send(&letter, mailer).await,

@@ -1,6 +1,8 @@
 //! What extensions ask of the core, and what it answers.
 
-use crate::{CallId, Condition, JsonBytes, Record, SortKey};
+use std::net::IpAddr;
+
+use crate::{CallId, Condition, JsonBytes, Record, SortKey, UserId};
 
 /// Asks for a page of records.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -41,4 +43,21 @@ pub struct CallSummary {
     pub error_type: Option<String>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
+}
+
+/// Something that an extension says was done, for the activity log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ActivityNote {
+    /// What, less the prefix that all of an extension's have.
+    pub action: String,
+    /// What kind of thing it was done to.
+    pub resource_type: Option<String>,
+    /// Which one.
+    pub resource_id: Option<String>,
+    /// The user who did it; none means whoever the call acts for.
+    pub user_id: Option<UserId>,
+    /// More about it.
+    pub metadata: Option<JsonBytes>,
+    /// Where it was done from.
+    pub address: Option<IpAddr>,
 }

@@ -34,7 +34,7 @@ pub use extension::{
     ExtensionSpec, FunctionLimits, HookDeclaration, LifecyclePolicy, Offer, Permissions,
 };
 pub use filter::{Comparison, Condition, Filter, PatternPart, RecordFacts, SortKey, pattern_parts};
-pub use host::{CallSummary, ListRecords, RecordPage};
+pub use host::{ActivityNote, CallSummary, ListRecords, RecordPage};
 pub use identity::Identity;
 pub use ids::{ApplicationTokenId, CallId, CollectionId, EventId, RecordId, ScheduleId, UserId};
 pub use invocation::{

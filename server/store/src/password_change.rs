@@ -130,8 +130,8 @@ impl Store {
     }
 
     /// Sets a new password and ends all logins of its user, if the token is still there: of many who
-    /// use it at once, one does. Tells whether it did.
-    pub async fn reset_password(&self, reset: PasswordReset) -> Result<bool, StoreError> {
+    /// use it at once, one does. Tells whose password it was, if it did.
+    pub async fn reset_password(&self, reset: PasswordReset) -> Result<Option<UserId>, StoreError> {
         self.write(reset).await
     }
 
@@ -204,21 +204,22 @@ impl Write for NewReset {
 }
 
 impl Write for PasswordReset {
-    type Output = bool;
+    type Output = Option<UserId>;
 
     async fn apply(
         &self,
         connection: &mut Connection,
         _: &mut Vec<NewEvent>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<UserId>, StoreError> {
         let taken = query(TAKE_RESET)
             .bind(self.hash.as_slice())
             .bind(micros(self.at))
             .fetch_optional(&mut *connection)
             .await
             .map_err(StoreError::write("a token"))?;
-        let Some(row) = taken else { return Ok(false) };
+        let Some(row) = taken else { return Ok(None) };
         let user = row.text(0).map_err(StoreError::read("a token"))?;
+        let id = user.parse().map_err(StoreError::corrupt("a user's id"))?;
         query(SET_PASSWORD)
             .bind(user)
             .bind(&self.password_hash.0)
@@ -230,7 +231,7 @@ impl Write for PasswordReset {
             let deleted = query(statement).bind(user).execute(&mut *connection).await;
             deleted.map_err(StoreError::write("tokens"))?;
         }
-        Ok(true)
+        Ok(Some(id))
     }
 }
 

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
 use tinybase_model::{
-    CallSummary, Collection, ExtensionName, Identity, JsonBytes, ListRecords, LogLine, Record,
-    RecordId, RecordPage, User, UserId,
+    ActivityNote, CallSummary, Collection, ExtensionName, Identity, JsonBytes, ListRecords,
+    LogLine, Record, RecordId, RecordPage, User, UserId,
 };
 
 /// Who calls back, and on whose behalf.
@@ -115,6 +115,9 @@ pub trait HostApi: Send + Sync {
 
     /// Forgets a value of the extension's own.
     async fn delete_value(&self, caller: &Caller, key: &str) -> Result<(), HostError>;
+
+    /// Notes something in the activity log.
+    async fn write_activity(&self, caller: &Caller, note: ActivityNote) -> Result<(), HostError>;
 
     /// Takes lines for the extension's log; says how many were dropped for being over the rate.
     async fn write_log(&self, caller: &Caller, lines: Vec<LogLine>) -> Result<u32, HostError>;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message as _;
-use tinybase_model::{Identity, JsonBytes, ListRecords};
+use tinybase_model::{ActivityNote, Identity, JsonBytes, ListRecords};
 use tinybase_proto::v1;
 use tinybase_proto::v1::host_service_server::HostService;
 use tonic::{Request, Response, Status};
@@ -231,6 +231,31 @@ impl HostService for HostDoor {
         Ok(Response::new(v1::DeleteValueResponse {}))
     }
 
+    async fn write_activity(
+        &self,
+        request: Request<v1::WriteActivityRequest>,
+    ) -> Result<Response<v1::WriteActivityResponse>, Status> {
+        let caller = self.caller(&request)?;
+        let message = request.into_inner();
+        let metadata = if message.metadata.is_empty() {
+            None
+        } else {
+            Some(self.json("metadata", message.metadata)?)
+        };
+        let note = ActivityNote {
+            action: message.action,
+            resource_type: owned(message.resource_type),
+            resource_id: owned(message.resource_id),
+            user_id: optional(&message.user_id).map(|text| id("user_id", text)).transpose()?,
+            metadata,
+            address: optional(&message.ip_address)
+                .map(|text| id("ip_address", text))
+                .transpose()?,
+        };
+        self.host.write_activity(&caller, note).await?;
+        Ok(Response::new(v1::WriteActivityResponse {}))
+    }
+
     async fn write_log(
         &self,
         request: Request<v1::WriteLogRequest>,
@@ -243,7 +268,8 @@ impl HostService for HostDoor {
 }
 
 fn id<T: FromStr<Err: Display>>(field: &str, text: &str) -> Result<T, Refusal> {
-    text.parse().map_err(|error| Refusal::invalid(format!("{field} {text:?} is no id: {error}")))
+    text.parse()
+        .map_err(|error| Refusal::invalid(format!("{field} {text:?} can't be read: {error}")))
 }
 
 fn key(key: String) -> Result<String, Refusal> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tinybase_tests::{Api, TestServer, wait_for};
+use tinybase_tests::{Api, TestServer, Zoo, wait_for};
 
 const PATH: &str = "/api/admin/activity";
 
@@ -100,5 +100,49 @@ async fn changes_of_records_are_not_noted_if_that_is_switched_off() -> Result<()
     let noted = server.admin.get(PATH).await?;
     assert!(noted.to_string().contains("user.login"), "{noted}");
     assert!(!noted.to_string().contains("record.create"), "{noted}");
+    server.stop().await
+}
+
+const NOTES: &str = r#"
+from tinybase.extensions import create_activity_logger, log_extension_activity
+from tinybase.functions import register
+
+log = create_activity_logger("notes")
+
+
+@register(name="ship")
+def ship(ctx, payload):
+    log("order.shipped", "order", "o1", None, {"weight": 2}, "192.0.2.7")
+    log_extension_activity("no good name")
+    return "shipped"
+"#;
+
+#[tokio::test]
+async fn what_an_extension_notes_is_there_and_what_it_can_not_note_is_in_its_log() -> Result<()> {
+    let (server, zoo) = (TestServer::start().await?, Zoo::new()?);
+    let manifest = "[extension]\nname = \"notes\"\nversion = \"1.0.0\"\n";
+    let denied = format!("{manifest}\n[extension.permissions]\ncapabilities = []\n");
+    let granted = denied.replace("[]", "[\"activity:write\"]");
+    let ann = server.api.register("ann@example.com").await?;
+    for (manifest, count) in [(denied.as_str(), 0), (&granted, 1), (manifest, 2)] {
+        let files = [("extension.toml", manifest), ("__init__.py", NOTES)];
+        server.install(&zoo.folder("notes", &files)?).await?;
+        let answer = ann.post("/api/functions/ship", &json!({})).await?;
+        assert_eq!(answer["result"], "shipped", "{answer}");
+        let page = wait_for("they are noted", Duration::from_secs(10), || async {
+            let page = server.admin.get(&format!("{PATH}?action=ext.notes.order.shipped")).await;
+            page.ok().filter(|page| page["total"] == count)
+        })
+        .await;
+        if let Some(noted) = page["activities"].get(0) {
+            assert_eq!(noted["user_email"], "ann@example.com");
+            assert_eq!(noted["metadata"], json!({ "weight": 2, "extension": "notes" }));
+            assert_eq!(
+                (&noted["resource_id"], &noted["ip_address"]),
+                (&json!("o1"), &json!("192.0.2.7"))
+            );
+        }
+        server.cli(&["extensions", "uninstall", "--yes", "notes"]).await?;
+    }
     server.stop().await
 }

@@ -75,6 +75,7 @@ service! {
     get_value(GetValueRequest) -> GetValueResponse;
     set_value(SetValueRequest) -> SetValueResponse;
     delete_value(DeleteValueRequest) -> DeleteValueResponse;
+    write_activity(WriteActivityRequest) -> WriteActivityResponse;
     }
 }
 

@@ -17,6 +17,7 @@ from tinybase._events import (
     UserLoginEvent,
     UserRegisterEvent,
 )
+from tinybase.extensions._activity import create_activity_logger, log_extension_activity
 from tinybase.extensions._decorators import (
     before_function_call,
     before_record_create,
@@ -51,6 +52,8 @@ __all__ = [
     "before_record_update",
     "before_user_login",
     "before_user_register",
+    "create_activity_logger",
+    "log_extension_activity",
     "on_function_call",
     "on_function_complete",
     "on_record_create",

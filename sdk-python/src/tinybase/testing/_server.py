@@ -15,6 +15,7 @@ from tinybase.errors import HostError, HostNotFound
 
 if TYPE_CHECKING:
     from tinybase._host import (
+        ActivityRow,
         CallRow,
         CollectionRow,
         QueryRow,
@@ -65,6 +66,8 @@ class FakeServer:
         self.users: dict[UUID, StoredUser] = {}
         self.collections: dict[str, StoredCollection] = {}
         self.values: dict[str, bytes] = {}
+        self.activities: list[ActivityRow] = []
+        """What was noted: action, kind and id of the thing, user id, metadata as JSON, address."""
         self.logs: list[LogLine] = []
         self.config = _json.dumps(config or {})
         self.written: Callable[[str, StoredRecord, dict[str, Any]], None] = _nobody_listens
@@ -181,6 +184,9 @@ class FakeServer:
 
     def delete_value(self, scope: Scope, key: str) -> None:
         self.values.pop(key, None)
+
+    def write_activity(self, scope: Scope, activity: ActivityRow) -> None:
+        self.activities.append(activity)
 
     def _find(self, id: str, collection: str) -> StoredRecord:
         record = self.records.get(UUID(id))

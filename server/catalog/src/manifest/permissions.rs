@@ -7,11 +7,12 @@ use tinybase_model::{HookDeclaration, Permissions};
 use crate::checked::{Mistake, Section, nearest};
 
 /// Capabilities, without the `:name` that some take.
-const CAPABILITIES: [(&str, bool); 4] = [
+const CAPABILITIES: [(&str, bool); 5] = [
     ("records:read", true),
     ("records:write", true),
     ("users:read", false),
     ("functions:call", true),
+    ("activity:write", false),
 ];
 
 /// A manifest that speaks neither of permissions nor of hooks asks for the documented powers as a

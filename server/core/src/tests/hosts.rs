@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tinybase_hooks::{Hold, ParkedDelivery, SubscriptionKey};
 use tinybase_model::{
-    Cause, Comparison, Condition, FunctionAuth, Identity, ListRecords, Outcome, Permissions,
-    Position, Record, RecordId, SortKey, UserId,
+    ActivityNote, Cause, Comparison, Condition, FunctionAuth, Identity, ListRecords, Outcome,
+    Permissions, Position, Record, RecordId, SortKey, UserId,
 };
 
 use super::{TestCore, caused_by, extension, function, json_bytes, map, operator, user};
-use crate::{Kind, NewCollection, Problem, RecordError, event_log};
+use crate::{ActivityQuery, Kind, NewCollection, Problem, RecordError, event_log};
 
 fn listed(capabilities: &[&str]) -> Permissions {
     Permissions::Listed {
@@ -290,4 +290,43 @@ async fn deliveries_read_the_log_through_the_core() {
     log.unsubscribe(&extension(), &[]).await.expect("a write");
     let state = log.subscribe(&key).await.expect("a subscription");
     assert!(state.parked.is_empty());
+}
+
+#[tokio::test]
+async fn an_extension_notes_activities_under_its_own_name_and_within_bounds() {
+    let test = TestCore::new().await;
+    let user = UserId::generate();
+    let cause = Cause { origin: Some(extension()), ..caused_by(crate::tests::user(user)) };
+    let forged = json!({"weight": 2, "actor": "operator", "extension": "another"});
+    let note = |action: &str, metadata: &Value| ActivityNote {
+        action: action.to_owned(),
+        resource_type: Some("order".to_owned()),
+        metadata: Some(metadata.into()),
+        ..ActivityNote::default()
+    };
+    let allowed = listed(&["activity:write"]);
+    for permissions in [&allowed, &Permissions::Broad] {
+        let host = test.core.host(&extension(), permissions, &cause);
+        host.write_activity(&note("shipped", &forged)).expect("it is noted");
+    }
+    let nothing = listed(&[]);
+    let host = test.core.host(&extension(), &nothing, &cause);
+    let denied = host.write_activity(&note("shipped", &forged)).expect_err("not granted");
+    assert_eq!(denied.kind(), Kind::Forbidden);
+    let host = test.core.host(&extension(), &allowed, &cause);
+    let long = "x".repeat(10_000);
+    for bad in [note("", &json!({})), note("a b", &json!({})), note("a", &json!([long]))] {
+        let refused = host.write_activity(&bad).expect_err("it can't be taken");
+        assert_eq!(refused.kind(), Kind::Invalid, "{refused}");
+    }
+    // An answered write means that those before it are there.
+    test.collection("notes", json!({})).await;
+    let query = ActivityQuery { limit: 10, ..ActivityQuery::default() };
+    let page = test.core.activities(&Identity::Operator, &query).await.expect("a page");
+    let noted: Vec<_> =
+        page.activities.iter().filter(|one| one.action == "ext.one.shipped").collect();
+    assert_eq!(noted.len(), 2);
+    assert_eq!(noted[0].user_id, Some(user.to_string()));
+    let metadata: Value = serde_json::from_str(&noted[0].metadata).expect("JSON");
+    assert_eq!(metadata, json!({"weight": 2, "extension": "one"}));
 }

@@ -9,7 +9,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{TestCore, caused_by, operator, rejected};
-use crate::{Kind, Letter, MailError, Mailer, NewAccount, PasswordResetLetter, Problem};
+use crate::{
+    ActivityQuery, Kind, Letter, MailError, Mailer, NewAccount, PasswordResetLetter, Problem,
+};
 
 /// How many passwords are hashed by something.
 async fn work(test: &TestCore, attempt: impl Future) -> u64 {
@@ -37,7 +39,7 @@ async fn the_same_work_is_done_whether_or_not_somebody_has_an_address() {
         assert_eq!(work(&test, registered).await, 1, "{email}");
     }
     for email in ["ann@example.com", "bob@example.com"] {
-        let asked = async { users.request_password_reset(email).expect("it is noted") };
+        let asked = async { users.request_password_reset(&nobody, email).expect("it is noted") };
         assert_eq!(work(&test, asked).await, 0, "{email}: nothing is looked up before the answer");
     }
 }
@@ -71,8 +73,9 @@ async fn one_letter(test: &TestCore, failures: Vec<MailError>) -> Vec<Letter> {
     let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
     let (core, carrier, until) = (test.core.clone(), Arc::clone(&postman), stop.clone());
     tasks.spawn(async move { core.send_mail(carrier, until).await });
-    test.core.users().request_password_reset("nobody@example.com").expect("it is noted");
-    test.core.users().request_password_reset("ann@example.com").expect("it is noted");
+    let nobody = caused_by(Identity::Anonymous);
+    test.core.users().request_password_reset(&nobody, "nobody@example.com").expect("it is noted");
+    test.core.users().request_password_reset(&nobody, "ann@example.com").expect("it is noted");
     postman.done.notified().await;
     stop.cancel();
     tasks.join_all().await;
@@ -89,15 +92,24 @@ async fn a_letter_goes_out_after_some_attempts_and_its_token_works_once() {
     };
     assert_eq!(*to, user.email);
     let users = test.core.users();
+    let nobody = caused_by(Identity::Anonymous);
     assert!(test.core.identify(token).await.is_err(), "it is no access token");
     assert!(users.refresh(token).await.is_err(), "and no refresh token");
-    let short = users.reset_password(token, "short").await.expect_err("too short");
+    let short = users.reset_password(&nobody, token, "short").await.expect_err("too short");
     assert_eq!(short.kind(), Kind::Unprocessable);
-    users.reset_password(token, "a new password").await.expect("a new password");
-    let again = users.reset_password(token, "another password").await.expect_err("used up");
+    users.reset_password(&nobody, token, "a new password").await.expect("a new password");
+    let again =
+        users.reset_password(&nobody, token, "another password").await.expect_err("used up");
     assert_eq!(again.kind(), Kind::Invalid);
-    let nobody = caused_by(Identity::Anonymous);
     assert!(users.login(&nobody, "ann@example.com", "a new password").await.is_ok());
+    let query = ActivityQuery { limit: 10, ..ActivityQuery::default() };
+    let page = test.core.activities(&Identity::Operator, &query).await.expect("a page");
+    for action in ["password_reset.request", "password_reset.confirm"] {
+        let noted: Vec<_> = page.activities.iter().filter(|one| one.action == action).collect();
+        assert_eq!(noted.len(), 1, "{action}");
+        assert_eq!(noted[0].user_id, Some(user.id.to_string()));
+        assert_eq!(noted[0].resource_id, noted[0].user_id);
+    }
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use tinybase_model::{
-    CallSummary, Collection, JsonBytes, ListRecords, LogLine, Record, RecordId, RecordPage, User,
-    UserId,
+    ActivityNote, CallSummary, Collection, JsonBytes, ListRecords, LogLine, Record, RecordId,
+    RecordPage, User, UserId,
 };
 use tinybase_wire::{Caller, HostApi, HostError};
 
@@ -85,6 +85,10 @@ impl HostApi for EmptyHost {
     }
 
     async fn delete_value(&self, _: &Caller, _: &str) -> Result<(), HostError> {
+        nothing()
+    }
+
+    async fn write_activity(&self, _: &Caller, _: ActivityNote) -> Result<(), HostError> {
         nothing()
     }
 

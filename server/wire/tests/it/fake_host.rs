@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tinybase_model::{
-    CallSummary, Collection, CollectionId, EventId, JsonBytes, ListRecords, LogLine, Record,
-    RecordId, RecordPage, User, UserId,
+    ActivityNote, CallSummary, Collection, CollectionId, EventId, JsonBytes, ListRecords, LogLine,
+    Record, RecordId, RecordPage, User, UserId,
 };
 use tinybase_wire::{Caller, HostApi, HostError};
 
@@ -16,6 +16,7 @@ pub(crate) struct FakeHost {
     pub(crate) callers: Mutex<Vec<Caller>>,
     pub(crate) lists: Mutex<Vec<ListRecords>>,
     pub(crate) lines: Mutex<Vec<LogLine>>,
+    pub(crate) activities: Mutex<Vec<ActivityNote>>,
     pub(crate) values: Mutex<Vec<(String, Bytes)>>,
     pub(crate) refusal: Mutex<Option<HostError>>,
 }
@@ -157,6 +158,12 @@ impl HostApi for FakeHost {
     async fn delete_value(&self, caller: &Caller, key: &str) -> Result<(), HostError> {
         self.note(caller)?;
         self.values.lock().expect("not poisoned").retain(|(stored, _)| stored != key);
+        Ok(())
+    }
+
+    async fn write_activity(&self, caller: &Caller, note: ActivityNote) -> Result<(), HostError> {
+        self.note(caller)?;
+        self.activities.lock().expect("not poisoned").push(note);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Call-backs: who they act for, and what they are refused.
 
-use tinybase_model::{Comparison, Identity, Limits, LogLevel, RecordId, UserId};
+use tinybase_model::{ActivityNote, Comparison, Identity, Limits, LogLevel, RecordId, UserId};
 use tinybase_proto::v1;
 use tinybase_proto::v1::host_service_client::HostServiceClient;
 use tinybase_wire::HostError;
@@ -230,4 +230,41 @@ async fn functions_and_logs_reach_the_host() {
     let lines = wire.host.lines.lock().expect("not poisoned").clone();
     assert_eq!((lines[0].level, lines[1].level), (LogLevel::Error, LogLevel::Info));
     assert_eq!(lines[0].message, r#"hm {"a":1}"#);
+}
+
+#[tokio::test]
+async fn an_activity_goes_through_with_what_is_known_of_it() {
+    let wire = TestWire::start();
+    let (_session, client, _talk) = wire.session(all_at_once(1)).await;
+    let user_id = UserId::generate();
+    let whole = v1::WriteActivityRequest {
+        action: "shipped".to_owned(),
+        resource_type: "order".to_owned(),
+        resource_id: "o1".to_owned(),
+        user_id: user_id.to_string(),
+        metadata: r#"{"weight":2}"#.into(),
+        ip_address: "192.0.2.7".to_owned(),
+    };
+    let bare = v1::WriteActivityRequest { action: "packed".to_owned(), ..Default::default() };
+    for request in [whole.clone(), bare] {
+        host(&client).write_activity(client.request(request)).await.expect("noted");
+    }
+    {
+        let noted = wire.host.activities.lock().expect("not poisoned");
+        assert_eq!(
+            (noted[0].user_id, noted[0].resource_id.as_deref()),
+            (Some(user_id), Some("o1"))
+        );
+        assert_eq!(noted[0].address, "192.0.2.7".parse().ok());
+        let action = "packed".to_owned();
+        assert_eq!(noted[1], ActivityNote { action, ..ActivityNote::default() });
+    }
+    for bad in [
+        v1::WriteActivityRequest { ip_address: "here".to_owned(), ..whole.clone() },
+        v1::WriteActivityRequest { user_id: "me".to_owned(), ..whole.clone() },
+        v1::WriteActivityRequest { metadata: "{".into(), ..whole },
+    ] {
+        let status = host(&client).write_activity(client.request(bad)).await.expect_err("refused");
+        assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+    }
 }
