@@ -27,6 +27,7 @@ mod records_query;
 mod rules;
 mod schedules;
 mod secrets;
+mod search;
 mod settings;
 mod streams;
 mod strict_json;

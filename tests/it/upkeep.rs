@@ -74,6 +74,7 @@ async fn drift_from_the_schema_is_named() -> Result<()> {
     let database = server.postgres().context("a database")?;
     database.run(
         "drop index records_by_owner;
+         drop index record_texts_by_terms;
          alter table users add column shoe_size bigint;
          alter table events alter column depth drop not null;
          create table mine (id bigint)",
@@ -81,6 +82,7 @@ async fn drift_from_the_schema_is_named() -> Result<()> {
     let wrong = refused(&server, &["db", "check"]).await?;
     for expected in [
         "the index records.records_by_owner is missing",
+        "the index record_texts.record_texts_by_terms is missing",
         "the column users.shoe_size is none of TinyBase's",
         "the column events.depth is \"bigint\" and should be \"bigint not null\"",
         "the column mine.id is none of TinyBase's",
@@ -107,7 +109,7 @@ async fn a_database_of_a_newer_server_is_refused_with_what_to_do() -> Result<()>
 
 /// A collection with an index over its field.
 async fn make_notes(api: &Api) -> Result<()> {
-    let fields = json!([{ "name": "s", "type": "string", "index": true }]);
+    let fields = json!([{ "name": "s", "type": "string", "index": true, "search": true }]);
     let body = json!({ "name": "notes", "label": "notes", "schema": { "fields": fields } });
     api.post("/api/collections", &body).await.map(drop)
 }
@@ -142,6 +144,7 @@ async fn everything_moves_to_the_other_database_and_back() -> Result<()> {
     let same = read(&moved.admin, &ids[..299]).await?;
     ensure!(before == same, "records differ");
     fill(&moved.admin, 10).await?;
+    ensure!(searched(&moved.admin).await? == 309, "not all is found that was moved");
     let gaps = target.run("select count(*) - max(position), count(*) from events")?;
     ensure!(gaps.starts_with("0|"), "positions don't go on where they were: {gaps}");
     let checked = done(&moved, &["db", "check"]).await?;
@@ -152,7 +155,13 @@ async fn everything_moves_to_the_other_database_and_back() -> Result<()> {
     copy_back(&server, &target.url(), &back).await?;
     let last = TestServer::start_with(&[("TINYBASE_DB_URL", &back)]).await?;
     ensure!(before == read(&last.admin, &ids[..299]).await?, "records differ on the way back");
+    ensure!(searched(&last.admin).await? == 309, "not all is found on the way back");
     last.stop().await
+}
+
+/// How many notes a search finds.
+async fn searched(api: &Api) -> Result<Value> {
+    Ok(api.get(&format!("{RECORDS}/count?search=it")).await?["count"].clone())
 }
 
 async fn copy_back(server: &TestServer, from: &str, to: &str) -> Result<()> {

@@ -6,8 +6,8 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tinybase_core::{
-    BatchOperation, BatchOutcome, Change, Claimed, Committed, Core, LIMIT_MAX, ListQuery, Once,
-    Page, RecordAddress, RecordCount, RecordList, ViewQuery,
+    BatchOperation, BatchOutcome, Change, Claimed, Committed, Core, CountQuery, LIMIT_MAX,
+    ListQuery, Once, Page, RecordAddress, RecordCount, RecordList, ViewQuery,
 };
 use tinybase_model::{Record, RecordId};
 use utoipa::ToSchema;
@@ -56,6 +56,8 @@ struct ListParams {
     cursor: Option<String>,
     /// What the records have to fulfil, such as `status == "open" && price >= 10`.
     filter: Option<String>,
+    /// Words that the records have to have in fields with `search`; `*` after one lets it go on.
+    search: Option<String>,
     /// Which fields to show, separated by commas, such as `id,title,author.name`.
     fields: Option<String>,
     /// Which references to follow, separated by commas, such as `author,author.team`.
@@ -77,6 +79,8 @@ enum SortOrder {
 struct CountParams {
     /// What the records have to fulfil, as for a list.
     filter: Option<String>,
+    /// Words that they have to have, as for a list.
+    search: Option<String>,
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -102,6 +106,7 @@ impl ListParams {
             page: Page { limit, offset, cursor: self.cursor },
             sort: order(self.sort, self.sort_by, self.sort_order)?,
             filter: self.filter,
+            search: self.search,
             view: ViewQuery { fields: self.fields, expand: self.expand },
             without_total: self.count == Some(false),
         })
@@ -162,9 +167,10 @@ async fn count(
     State(core): State<Core>,
     caller: Caller,
     Segments(name): Segments<String>,
-    Params(CountParams { filter }): Params<CountParams>,
+    Params(CountParams { filter, search }): Params<CountParams>,
 ) -> Result<Json<RecordCount>, HttpProblem> {
-    Ok(Json(core.records().count(&caller.identity, &name, filter.as_deref()).await?))
+    let query = CountQuery { filter, search };
+    Ok(Json(core.records().count(&caller.identity, &name, &query).await?))
 }
 
 /// Creates a record. Its owner is who creates it.

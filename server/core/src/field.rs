@@ -33,12 +33,18 @@ pub(crate) enum Trait {
     Index,
     /// Only administrators see it.
     Hidden,
+    /// Its words can be searched for.
+    Search,
 }
 
 impl Trait {
     /// All of them, with their keys in a definition.
-    pub(crate) const ALL: [(&'static str, Self); 3] =
-        [("unique", Self::Unique), ("index", Self::Index), ("hidden", Self::Hidden)];
+    pub(crate) const ALL: [(&'static str, Self); 4] = [
+        ("unique", Self::Unique),
+        ("index", Self::Index),
+        ("hidden", Self::Hidden),
+        ("search", Self::Search),
+    ];
 }
 
 impl Field {
@@ -282,6 +288,7 @@ mod tests {
             (json!({"name": "f", "type": "int", "default": "x"}), "/f/default", "whole number"),
             (json!({"name": "f", "type": "int", "min": 2, "max": 1}), "/f/min", "larger"),
             (json!({"name": "f", "type": "list", "unique": true}), "/f/unique", "single values"),
+            (json!({"name": "f", "type": "int", "search": true}), "/f/search", "string"),
             (json!({"name": "f", "type": "list", "items": {"type": "in"}}), "/f/items/type", "int"),
             (json!({"name": "f", "type": "list[int]", "items": {}}), "/f/items", "already"),
             (

@@ -62,6 +62,7 @@ mod schedule;
 mod schedule_sync;
 mod scheduler;
 mod schema;
+mod search;
 mod settings;
 mod settings_change;
 mod shelf;
@@ -117,7 +118,7 @@ pub use problem::{Kind, Problem};
 pub use record::{LIMIT_MAX, RecordError, Records};
 pub use record_batch::{BATCH_MAX, BatchError, BatchOperation, BatchOutcome, Once};
 pub use record_change::{Change, Expected, RecordAddress};
-pub use record_list::{ListQuery, Page, RecordCount, RecordList};
+pub use record_list::{CountQuery, ListQuery, Page, RecordCount, RecordList};
 pub use record_view::{RecordView, ViewQuery};
 pub use schedule::{
     NewSchedule, RunPage, Schedule, ScheduleChange, ScheduleError, SchedulePage, ScheduleState,

@@ -259,6 +259,7 @@ impl Core {
         let event = Event::RecordCreate(draft);
         plan.writes.push(RecordWrite::Create(Box::new(RecordCreation {
             references: self.references(&shelved.schema, &record.data).await?,
+            terms: shelved.terms(&record.data),
             event: NewEvent::new(&event, acting.cause, record.created_at),
             collection_version: shelved.version,
             record: record.clone(),
@@ -298,6 +299,7 @@ impl Core {
             collection_version: found.shelved.version,
             data: draft.data.clone(),
             references: self.references(&found.shelved.schema, &draft.data).await?,
+            terms: found.shelved.terms(&draft.data),
             updated_at,
             event: NewEvent::new(&Event::RecordUpdate(draft), acting.cause, updated_at),
         })));

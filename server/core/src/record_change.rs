@@ -127,6 +127,7 @@ impl Core {
             let event = Event::RecordCreate(draft);
             let creation = RecordCreation {
                 references: self.references(&shelved.schema, &record.data).await?,
+                terms: shelved.terms(&record.data),
                 event: NewEvent::new(&event, acting.cause, record.created_at),
                 collection_version: shelved.version,
                 record: record.clone(),
@@ -181,6 +182,7 @@ impl Core {
                 collection_version: found.shelved.version,
                 data: draft.data.clone(),
                 references: self.references(&found.shelved.schema, &draft.data).await?,
+                terms: found.shelved.terms(&draft.data),
                 updated_at: found.record.updated_at,
                 event: NewEvent::new(
                     &Event::RecordUpdate(draft),

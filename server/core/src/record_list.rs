@@ -2,7 +2,7 @@
 //! of the store.
 
 use serde::Serialize;
-use tinybase_model::{Collection, Filter, Identity, Record, RecordId, SortKey};
+use tinybase_model::{Collection, CollectionId, Filter, Identity, Record, RecordId, SortKey};
 use tinybase_store::{PageStart, RecordQuery, Scope};
 use utoipa::ToSchema;
 
@@ -24,10 +24,21 @@ pub struct ListQuery {
     pub sort: Option<String>,
     /// What they have to fulfil.
     pub filter: Option<String>,
+    /// Words that they have to have.
+    pub search: Option<String>,
     /// What to show of each.
     pub view: ViewQuery,
     /// Whether nobody needs to know how many there are.
     pub without_total: bool,
+}
+
+/// Which records of a collection to count.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CountQuery {
+    /// What they have to fulfil.
+    pub filter: Option<String>,
+    /// Words that they have to have.
+    pub search: Option<String>,
 }
 
 /// A part of a list.
@@ -84,32 +95,19 @@ impl Records<'_> {
         collection: &str,
         query: &ListQuery,
     ) -> Result<RecordList, RecordError> {
-        let Page { limit, offset, cursor } = &query.page;
+        let Page { limit, offset, .. } = &query.page;
         if !(1..=LIMIT_MAX).contains(limit) {
             return Err(RecordError::Query(format!("limit must be 1 to {LIMIT_MAX}")));
         }
         let shelved = self.core.find_collection(collection).await?;
-        let (scope, filter) = seen(&shelved, identity, query.filter.as_deref())?;
         let actor = Actor::client(identity);
+        let (scope, filter) = seen(&shelved, identity, query.filter.as_deref())?;
+        let filter = with_words(&shelved, actor, filter, query.search.as_deref())?;
         let fields = shelved.fields(actor);
         let selection = Selection::read(fields, query.view.fields.as_deref())?;
         let expansion = self.core.expansion(actor, &shelved, query.view.expand.as_deref()).await?;
-        let asked = query.filter.as_deref().unwrap_or_default();
-        let (sort, from) = match cursor {
-            None => {
-                let sort = query.sort.as_deref().unwrap_or(NEWEST_FIRST);
-                (sort.to_owned(), PageStart::Offset((*offset).into()))
-            }
-            Some(cursor) => {
-                let Cursor { sort, values, id } =
-                    Cursor::read(cursor, shelved.collection.id, asked)?;
-                if *offset > 0 || query.sort.as_ref().is_some_and(|other| *other != sort) {
-                    let detail = "a cursor has its own place and order; leave offset and sort out";
-                    return Err(RecordError::Query(detail.to_owned()));
-                }
-                (sort, PageStart::After { values, id })
-            }
-        };
+        let asked = &query.asked();
+        let (sort, from) = query.place(shelved.collection.id, asked)?;
         let keys = sort_keys(fields, &sort)?;
         let store = &self.core.inner.store;
         // One more tells whether there is another page.
@@ -135,15 +133,17 @@ impl Records<'_> {
         Ok(RecordList { records, total, limit: *limit, offset: *offset, next_cursor })
     }
 
-    /// How many records of a collection fulfil a filter, exactly and now.
+    /// How many records of a collection fulfil a filter and have some words, exactly and now.
     pub async fn count(
         &self,
         identity: &Identity,
         collection: &str,
-        filter: Option<&str>,
+        query: &CountQuery,
     ) -> Result<RecordCount, RecordError> {
         let shelved = self.core.find_collection(collection).await?;
-        let (scope, filter) = seen(&shelved, identity, filter)?;
+        let (scope, filter) = seen(&shelved, identity, query.filter.as_deref())?;
+        let actor = Actor::client(identity);
+        let filter = with_words(&shelved, actor, filter, query.search.as_deref())?;
         let count = self.core.inner.store.count_records(&scope, &filter, None).await?;
         Ok(RecordCount { count })
     }
@@ -164,6 +164,49 @@ impl Records<'_> {
         let expansion = self.core.expansion(actor, &shelved, view.expand.as_deref()).await?;
         let expanded = self.core.expand(actor, std::slice::from_ref(&record), &expansion).await?;
         Ok(selection.view(record, expanded.into_iter().next().flatten()))
+    }
+}
+
+impl ListQuery {
+    /// What the records have to fulfil, as it was asked for.
+    fn asked(&self) -> String {
+        let filter = self.filter.as_deref().unwrap_or_default();
+        match &self.search {
+            None => filter.to_owned(),
+            // A filter has no such character.
+            Some(words) => format!("{filter}\0{words}"),
+        }
+    }
+
+    /// In which order, and where in it the page begins.
+    fn place(
+        &self,
+        collection: CollectionId,
+        asked: &str,
+    ) -> Result<(String, PageStart), RecordError> {
+        let Page { offset, cursor, .. } = &self.page;
+        let Some(cursor) = cursor else {
+            let sort = self.sort.as_deref().unwrap_or(NEWEST_FIRST);
+            return Ok((sort.to_owned(), PageStart::Offset((*offset).into())));
+        };
+        let Cursor { sort, values, id } = Cursor::read(cursor, collection, asked)?;
+        if *offset > 0 || self.sort.as_ref().is_some_and(|other| *other != sort) {
+            let detail = "a cursor has its own place and order; leave offset and sort out";
+            return Err(RecordError::Query(detail.to_owned()));
+        }
+        Ok((sort, PageStart::After { values, id }))
+    }
+}
+
+fn with_words(
+    shelved: &Shelved,
+    actor: Actor<'_>,
+    filter: Filter,
+    words: Option<&str>,
+) -> Result<Filter, RecordError> {
+    match words {
+        None => Ok(filter),
+        Some(words) => Ok(filter.and(shelved.search(actor, words)?)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A collection's schema: its fields, and whether data fits them.
 
 use serde_json::{Map, Value};
-use tinybase_model::FieldViolation;
+use tinybase_model::{FieldViolation, SearchFields};
 
 use crate::field::{At, Field, Trait, check_all};
 
@@ -61,6 +61,16 @@ impl Schema {
     /// The names of the fields that only administrators see.
     pub(crate) fn hidden(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().filter(|f| f.is(Trait::Hidden)).map(|f| f.name.as_str())
+    }
+
+    /// The fields whose words can be searched for.
+    pub(crate) fn search_fields(&self) -> SearchFields {
+        let names = |hidden: bool| {
+            let fields = self.fields.iter().filter(|field| field.is(Trait::Search));
+            let fields = fields.filter(|field| field.is(Trait::Hidden) == hidden);
+            fields.map(|field| field.name.clone()).collect()
+        };
+        SearchFields { shown: names(false), hidden: names(true) }
     }
 
     /// Checks data and makes it what is stored: values coerced, defaults filled in, fields that

@@ -10,6 +10,8 @@ mod pattern;
 pub use matching::RecordFacts;
 pub use pattern::{PatternPart, pattern_parts};
 
+use crate::Search;
+
 /// How a field is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Comparison {
@@ -67,6 +69,8 @@ pub enum Filter {
         /// The one on the right.
         right: String,
     },
+    /// It has all the words.
+    Search(Search),
 }
 
 impl Filter {

@@ -18,6 +18,7 @@ mod record;
 mod reference;
 mod schedule;
 mod scope;
+mod search;
 mod status;
 mod strict_json;
 mod timing;
@@ -51,6 +52,7 @@ pub use schedule::{
     ScheduleBinding, ScheduleDeclaration,
 };
 pub use scope::{Application, InvalidScope, Scope, Scopes, Target};
+pub use search::{Search, SearchFields, SearchWord};
 pub use status::{CrashReport, ExtensionState, ExtensionStatus, LogLevel, LogLine, LogSource};
 pub use strict_json::{DEPTH_MAX, JsonFault, JsonFaultAt, check_json};
 pub use timing::{IntervalUnit, Origin, Timing, TimingError, TimingSpec, time_zone};

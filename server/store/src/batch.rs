@@ -6,6 +6,7 @@ use crate::group::ends_attempt;
 use crate::idempotency::UsedKey;
 use crate::record::{RecordChange, RecordDeletion};
 use crate::reference::check_references;
+use crate::search::set_terms;
 use crate::sql::Connection;
 use crate::transaction::{RELEASE_BATCH, ROLLBACK_TO_BATCH, SAVEPOINT_BATCH, execute};
 use crate::write::Write;
@@ -96,6 +97,9 @@ impl RecordWrite {
                 let row = row(creation).map_err(StoreError::corrupt("a new record"))?;
                 let written = insert(connection, &row).await?;
                 if written == Written::Done {
+                    if creation.terms.is_some() {
+                        set_terms(connection, std::iter::once(row.as_str())).await?;
+                    }
                     check_references(connection, creation.references.iter()).await?;
                     events.push(creation.event.clone());
                 }

@@ -7,6 +7,7 @@ use tinybase_model::{Collection, CollectionId, CollectionName, JsonBytes, Positi
 
 use crate::event::NewEvent;
 use crate::filter::{find_duplicates, set_indexes};
+use crate::search::Refill;
 use crate::sql::{Connection, Row, Sql, query};
 use crate::time::{micros, timestamp};
 use crate::write::Write;
@@ -48,6 +49,8 @@ pub struct CollectionUpdate {
     pub version: i64,
     /// How records are checked that were written meanwhile.
     pub recheck: Option<Recheck>,
+    /// How the words of all records are made anew, if other fields are searched now.
+    pub refill: Option<Refill>,
 }
 
 /// A check of the records that were written since others were read.
@@ -317,6 +320,9 @@ impl Write for CollectionUpdate {
             .await
             .map_err(StoreError::write("a collection"))?;
         set_indexes(connection, collection.id, indexes).await?;
+        if let Some(refill) = &self.refill {
+            refill.run(connection, collection.id).await?;
+        }
         self.write.touch_targets(connection).await?;
         Ok(CollectionWritten::Done)
     }

@@ -9,6 +9,7 @@ use crate::StoreError;
 use crate::event::NewEvent;
 use crate::group::ends_attempt;
 use crate::reference::{Reference, check_references};
+use crate::search::set_terms;
 use crate::sql::{Connection, Sql, query};
 use crate::time::micros;
 use crate::transaction::{RELEASE, SAVEPOINT, execute, undo};
@@ -23,6 +24,8 @@ pub struct RecordCreation {
     pub collection_version: i64,
     /// What it refers to.
     pub references: Vec<Reference>,
+    /// Its words, if its collection can be searched.
+    pub terms: Option<String>,
     /// The event that says so.
     pub event: NewEvent,
 }
@@ -40,6 +43,7 @@ pub enum Written {
 pub(crate) struct Creation {
     id: String,
     row: String,
+    has_terms: bool,
     references: Vec<Reference>,
     event: NewEvent,
     output: Result<Written, StoreError>,
@@ -54,6 +58,8 @@ struct Columns<'a> {
     o: Option<String>,
     t: i64,
     d: &'a serde_json::value::RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    x: Option<&'a str>,
 }
 
 impl Creation {
@@ -67,6 +73,7 @@ impl Creation {
         Ok(Self {
             id,
             row,
+            has_terms: creation.terms.is_some(),
             references: creation.references,
             event: creation.event,
             output: Ok(Written::Stale),
@@ -95,6 +102,7 @@ pub(crate) fn row(creation: &RecordCreation) -> Result<String, serde_json::Error
         o: record.owner_id.map(|owner| owner.to_string()),
         t: micros(record.created_at),
         d: serde_json::from_slice(record.data.bytes())?,
+        x: creation.terms.as_deref(),
     })
 }
 
@@ -208,6 +216,10 @@ async fn create_chunk(
         let ids = found.iter().map(|row| row.text(0).map(str::to_owned));
         ids.collect::<Result<_, _>>().map_err(fault())?
     };
+    let with_terms: Vec<_> = chunk.iter().filter(|creation| creation.has_terms).collect();
+    if !with_terms.is_empty() {
+        set_terms(connection, with_terms.iter().map(|creation| creation.row.as_str())).await?;
+    }
     let references = chunk.iter().flat_map(|creation| &creation.references);
     check_references(connection, references).await?;
     for creation in chunk {

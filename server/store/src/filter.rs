@@ -9,6 +9,7 @@ mod field;
 mod field_index;
 mod order;
 mod scope;
+mod search;
 mod statement;
 
 use thiserror::Error;

@@ -35,6 +35,7 @@ mod reference;
 mod schedule;
 mod schedule_log;
 mod schedule_run;
+mod search;
 mod session;
 mod setting;
 mod sql;
@@ -84,6 +85,7 @@ pub use schedule::{
     QueuedRun, RunStatus, RunToStart, ScheduleDefinition, ScheduleOwner, ScheduleQuery,
     ScheduleRun, ScheduleTimes, StoredSchedule, TickKind, TickTaken, TickToTake,
 };
+pub use search::{MakeTerms, Refill};
 pub use setting::{SettingsChange, StoredSetting};
 pub use store::{Store, StoreOptions, WriterStatistics};
 pub use subscription::{DeadLetter, Held, Hold, Parked, Subscriber, Subscription};

@@ -9,6 +9,7 @@ use crate::collection::json;
 use crate::creation::Written;
 use crate::event::NewEvent;
 use crate::reference::{Reference, check_references};
+use crate::search::set_terms_of;
 use crate::sql::{Connection, Row, Sql, query};
 use crate::time::{micros, timestamp};
 use crate::write::Write;
@@ -36,6 +37,8 @@ pub struct RecordChange {
     pub data: JsonBytes,
     /// What it refers to.
     pub references: Vec<Reference>,
+    /// Its words, if its collection can be searched.
+    pub terms: Option<String>,
     /// When.
     pub updated_at: Timestamp,
     /// The event that says so.
@@ -158,6 +161,9 @@ impl Write for RecordChange {
             .execute(&mut *connection)
             .await
             .map_err(StoreError::write("a record"))?;
+        if let (Some(terms), true) = (&self.terms, updated > 0) {
+            set_terms_of(connection, &self.id.to_string(), terms).await?;
+        }
         check_references(connection, self.references.iter()).await?;
         Ok(logged(updated, &self.event, events))
     }

@@ -113,6 +113,7 @@ fn creation(collection: &Collection, owner: Option<UserId>, data: &Value) -> Rec
         record,
         collection_version: 1,
         references: Vec::new(),
+        terms: None,
         event: NewEvent::new(&event, &cause(), at),
     }
 }

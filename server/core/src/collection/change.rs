@@ -18,6 +18,7 @@ use tinybase_store::{
 use super::{CollectionChange, CollectionError, Collections, Definition, TRIES_MAX};
 use crate::access::authorize_admin;
 use crate::schema::{Schema, violation};
+use crate::search::refill;
 
 /// What a change of a schema does to the records that are there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -120,9 +121,10 @@ impl Collections<'_> {
                 since,
                 fits: Arc::new(move |data: &JsonBytes| misfits(&schema, data).is_empty()),
             });
+            let refill = refill(collection.id, &old.schema, &new.schema);
             let write = new.write(collection.clone());
-            let written =
-                inner.store.update_collection(CollectionUpdate { write, version, recheck }).await;
+            let update = CollectionUpdate { write, version, recheck, refill };
+            let written = inner.store.update_collection(update).await;
             inner.shelf.forget(name);
             match written? {
                 CollectionWritten::Done => {

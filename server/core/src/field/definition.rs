@@ -9,7 +9,7 @@ use super::{At, Bounds, Field, FieldType, Reference, Shape, Trait};
 use crate::field_type::{Scalar, UnknownType, Word};
 
 /// What the definition of a field may say.
-const FIELD_KEYS: [&str; 21] = [
+const FIELD_KEYS: [&str; 22] = [
     "name",
     "type",
     "required",
@@ -29,6 +29,7 @@ const FIELD_KEYS: [&str; 21] = [
     "unique",
     "index",
     "hidden",
+    "search",
     "collection",
     "on_delete",
 ];
@@ -178,6 +179,9 @@ impl<'a> Reader<'a> {
     }
 
     fn check_traits(&mut self, field: &Field) {
+        if field.is(Trait::Search) && field.scalar() != Some(Scalar::Text) {
+            self.wrong("search", "is only for fields of type string");
+        }
         if field.scalar().is_some() {
             return;
         }

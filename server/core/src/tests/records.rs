@@ -231,6 +231,7 @@ async fn a_schema_that_changes_between_check_and_write_is_the_one_that_counts() 
         write: stored.collection.into(),
         version: stored.version,
         recheck: None,
+        refill: None,
     };
     let updated = test.store.update_collection(update).await;
     updated.expect("a write");

@@ -46,6 +46,7 @@ impl Filter {
             Self::Fields { left, comparison, right } => {
                 fields_match(&fact(record, left), *comparison, &fact(record, right))
             }
+            Self::Search(search) => search.matches(record.collection_id, record.data),
         }
     }
 }

@@ -6,6 +6,7 @@ use tinybase_model::{Comparison, Condition, Filter, PatternPart, pattern_parts};
 
 use super::ListError;
 use super::field::{Field, bad_value};
+use super::search::push_search;
 use super::statement::Statement;
 use crate::sql::Dialect;
 
@@ -20,6 +21,10 @@ pub(super) fn push_filter(statement: &mut Statement, filter: &Filter) -> Result<
             let left = (left.as_str(), Field::parse(left)?);
             let right = (right.as_str(), Field::parse(right)?);
             push_fields(statement, left, *comparison, right)
+        }
+        Filter::Search(search) => {
+            push_search(statement, search);
+            Ok(())
         }
     }
 }

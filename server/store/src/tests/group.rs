@@ -136,7 +136,12 @@ async fn of_many_who_want_an_address_one_gets_it() {
 async fn a_record_checked_against_an_old_schema_is_not_created() {
     let test = TestStore::open().await;
     let notes = test.collection("notes").await;
-    let update = || CollectionUpdate { write: notes.clone().into(), version: 1, recheck: None };
+    let update = || CollectionUpdate {
+        write: notes.clone().into(),
+        version: 1,
+        recheck: None,
+        refill: None,
+    };
     for expected in [CollectionWritten::Done, CollectionWritten::Stale] {
         let written = test.store.update_collection(update()).await.expect("a write");
         assert_eq!(written, expected);
@@ -163,6 +168,7 @@ async fn of_two_changes_of_one_version_the_second_is_stale() {
         collection_version: 1,
         data: data.into(),
         references: Vec::new(),
+        terms: None,
         updated_at: now(),
         event: event.clone(),
     };

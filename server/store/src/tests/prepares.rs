@@ -15,8 +15,8 @@ use crate::{
     NewEvent, PageStart, RecordQuery, Scope, StoreError, activity, application_token, call_log,
     call_result, cascade, collection, collection_removal, collection_size, creation, delivery,
     event, file, file_change, idempotency, lease, migration, node, password_change, record,
-    reference, schedule_log, schedule_run, session, setting, store, token, transaction, upkeep,
-    user, user_admin, value,
+    reference, schedule_log, schedule_run, search, session, setting, store, token, transaction,
+    upkeep, user, user_admin, value,
 };
 
 macro_rules! statements {
@@ -149,6 +149,9 @@ const STATEMENTS: &[(&str, Sql)] = statements![
     record::RECORDS_BY_ID,
     record::UPDATE_RECORD,
     record::DELETE_RECORD,
+    search::SET_TERMS,
+    search::DELETE_TERMS,
+    search::RECORDS_TO_READ,
     session::REVOKE_LOGIN,
     setting::SETTINGS_VERSION,
     setting::RAISE_VERSION,
