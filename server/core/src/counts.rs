@@ -12,7 +12,7 @@ use tinybase_store::{ListError, Scope, Store};
 use tokio::time::Instant;
 
 /// Up to here totals are exact and of now.
-const COUNTED_MAX: u32 = 1000;
+pub(crate) const COUNTED_MAX: u32 = 1000;
 /// How long a larger total is kept.
 const KEPT: Duration = Duration::from_secs(10);
 /// How many are kept.

@@ -3,10 +3,11 @@
 
 use serde::Serialize;
 use tinybase_model::{Collection, CollectionId, Filter, Identity, Record, RecordId, SortKey};
-use tinybase_store::{PageStart, RecordQuery, Scope};
+use tinybase_store::{ListHints, PageStart, RecordQuery, Scope};
 use utoipa::ToSchema;
 
 use crate::access::{Actor, Granted, Operation, authorize};
+use crate::counts::COUNTED_MAX;
 use crate::cursor::Cursor;
 use crate::filter::{self, Fields};
 use crate::live::Sight;
@@ -84,6 +85,9 @@ pub struct RecordCount {
     pub count: u64,
 }
 
+/// A list that is longer is better looked at than sorted.
+const LONG: u32 = COUNTED_MAX;
+
 /// The most keys of an order.
 const SORT_KEYS_MAX: usize = 8;
 
@@ -110,22 +114,26 @@ impl Records<'_> {
         let (sort, from) = query.place(shelved.collection.id, asked)?;
         let keys = sort_keys(fields, &sort)?;
         let store = &self.core.inner.store;
+        let total = if query.without_total {
+            None
+        } else {
+            Some(self.core.inner.counts.total(store, &scope, &filter).await?)
+        };
+        let hints = ListHints {
+            order_has_index: keys.first().is_some_and(|key| shelved.has_index(&key.field)),
+            is_long: total.is_some_and(|total| total > u64::from(LONG)),
+        };
         // One more tells whether there is another page.
-        let page = RecordQuery { scope, filter, sort: keys, from, limit: limit + 1 };
+        let page = RecordQuery { scope, filter, sort: keys, from, limit: limit + 1, hints };
         let mut records = store.list_records(&page).await?;
         let more = records.len() > *limit as usize;
         records.truncate(*limit as usize);
-        let RecordQuery { scope, filter, sort: keys, .. } = page;
+        let keys = page.sort;
         let next_cursor = match records.last().filter(|_| more) {
             Some(last) => {
                 Cursor::after(last, sort, &keys).map(|next| next.text(last.collection_id, asked))
             }
             None => None,
-        };
-        let total = if query.without_total {
-            None
-        } else {
-            Some(self.core.inner.counts.total(store, &scope, &filter).await?)
         };
         let expanded = self.core.expand(actor, &records, &expansion).await?;
         let records = records.into_iter().zip(expanded);

@@ -101,6 +101,15 @@ impl Shelved {
         Attempt { operation, collection: &self.collection.name, rules: &self.rules, record }
     }
 
+    /// Whether an index is over this field first, as the store knows it.
+    pub(crate) fn has_index(&self, field: &str) -> bool {
+        let name = field.strip_prefix("data.");
+        self.indexes.iter().any(|index| match index.fields() {
+            [first] => Some(first.as_str()) == name,
+            _ => false,
+        })
+    }
+
     /// Reads schema and rules.
     pub(crate) fn read(stored: StoredCollection) -> Result<Self, StoreError> {
         let corrupt = |why: String| StoreError::Corrupt {

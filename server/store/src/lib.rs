@@ -73,7 +73,7 @@ pub use database::{BadDatabaseUrl, DatabaseUrl};
 pub use error::{Refusal, StoreError};
 pub use event::NewEvent;
 pub use file::{FileBackend, FileQuery, FileQuota, StoredFile, UnfinishedFile};
-pub use filter::{Duplicates, FieldIndex, ListError, PageStart, RecordQuery, Scope};
+pub use filter::{Duplicates, FieldIndex, ListError, ListHints, PageStart, RecordQuery, Scope};
 pub use idempotency::{FoundKey, KeptAnswer, RequestKey, UsedKey};
 pub use migration::{MigrationError, SchemaStep};
 pub use node::NodeId;

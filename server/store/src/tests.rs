@@ -3,6 +3,7 @@
 mod delivery;
 mod group;
 mod listing;
+mod planning;
 mod prepares;
 mod tokens;
 

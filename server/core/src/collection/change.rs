@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tinybase_model::{Cause, Collection, FieldViolation, Filter, JsonBytes, Record, RecordId};
 use tinybase_store::{
-    CollectionUpdate, CollectionWritten, Duplicates, PageStart, Recheck, RecordQuery, Scope,
-    StoredCollection, now,
+    CollectionUpdate, CollectionWritten, Duplicates, ListHints, PageStart, Recheck, RecordQuery,
+    Scope, StoredCollection, now,
 };
 
 use super::{CollectionChange, CollectionError, Collections, Definition, TRIES_MAX};
@@ -168,6 +168,7 @@ impl Collections<'_> {
                 sort: Vec::new(),
                 from,
                 limit: BATCH,
+                hints: ListHints::default(),
             };
             let records = self.core.inner.store.list_records(&query).await;
             let records = records.map_err(CollectionError::list)?;

@@ -62,11 +62,13 @@ impl FieldIndex {
         statement.push(if self.is_unique { "create unique index \"" } else { "create index \"" });
         statement.push(&self.name());
         statement.push("\" on records (");
-        self.push_fields(&mut statement);
-        if !self.is_unique {
+        for (index, field) in self.fields.iter().enumerate() {
+            statement.push(if index > 0 { ", " } else { "" });
+            push_field(&mut statement, field);
+            // As orders have them.
             statement.push_each("", " nulls first");
-            statement.push(", id");
         }
+        statement.push(if self.is_unique { "" } else { ", id" });
         statement.push(") where ");
         push_collection(&mut statement, self.collection);
         statement
@@ -270,7 +272,20 @@ pub(crate) async fn referring(
     id: &str,
     limit: u32,
 ) -> Result<Vec<Record>, StoreError> {
-    let mut statement = Statement::new(connection.dialect());
+    let mut statement = select_referring(connection.dialect(), referrer, id, limit);
+    statement.push_each("", " for update of r");
+    let rows = statement.query().fetch_all(connection).await;
+    let rows = rows.map_err(StoreError::read("records that refer to one"))?;
+    rows.iter().map(decode).collect()
+}
+
+pub(super) fn select_referring(
+    dialect: Dialect,
+    referrer: &Referrer,
+    id: &str,
+    limit: u32,
+) -> Statement {
+    let mut statement = Statement::new(dialect);
     statement.push(
         "select r.id, r.collection_id, c.name, r.owner_id, cast(r.data as text), r.created_at, \
          r.updated_at, r.version from records r join collections c on c.id = r.collection_id where ",
@@ -286,8 +301,5 @@ pub(crate) async fn referring(
     statement.bind_field(value);
     statement.push(" order by r.id limit ");
     statement.bind(limit);
-    statement.push_each("", " for update of r");
-    let rows = statement.query().fetch_all(connection).await;
-    let rows = rows.map_err(StoreError::read("records that refer to one"))?;
-    rows.iter().map(decode).collect()
+    statement
 }

@@ -10,6 +10,7 @@ use tinybase_model::{RecordId, SortKey};
 use super::field::Field;
 use super::statement::Statement;
 use super::{ListError, PageStart, RecordQuery};
+use crate::sql::Dialect;
 
 /// The keys that make a difference, and whether ids then descend.
 struct Order<'a> {
@@ -33,11 +34,28 @@ fn order(sort: &[SortKey]) -> Result<Order<'_>, ListError> {
     Ok(order)
 }
 
-/// Adds the order. It ends with the id, which tells any two records apart.
-pub(super) fn push_order(statement: &mut Statement, sort: &[SortKey]) -> Result<(), ListError> {
+/// Whether an order is by fields of the data first.
+pub(super) fn is_by_data(sort: &[SortKey]) -> bool {
+    let first = order(sort).ok().and_then(|order| order.keys.into_iter().next());
+    matches!(first, Some((Field::Data(_), _)))
+}
+
+/// Adds the order of a part. It ends with the id, which tells any two records apart. Keys in which
+/// all of the part is equal are left out: `SQLite` would sort by them instead of going by the index.
+pub(super) fn push_order(
+    statement: &mut Statement,
+    sort: &[SortKey],
+    segment: &Segment<'_>,
+) -> Result<(), ListError> {
     let Order { keys, ids_descend } = order(sort)?;
+    let equal = match segment {
+        Segment::Whole | Segment::Present => 0,
+        Segment::SameKeys(..) => keys.len(),
+        Segment::Beyond(_, index) => *index,
+        Segment::Nothing(_, index) => index + 1,
+    };
     statement.push(" order by ");
-    for (field, key) in keys {
+    for (field, key) in keys.into_iter().skip(equal) {
         field.push(statement);
         statement.push(if key.descending { " desc" } else { "" });
         // As SQLite has it anyway.
@@ -55,6 +73,8 @@ pub(super) fn push_order(statement: &mut Statement, sort: &[SortKey]) -> Result<
 pub(super) enum Segment<'a> {
     /// All of the list.
     Whole,
+    /// With a value for the first key.
+    Present,
     /// Equal in all keys, with a later id.
     SameKeys(&'a [Value], RecordId),
     /// Equal in the keys before this one, and after the value of this one.
@@ -64,9 +84,29 @@ pub(super) enum Segment<'a> {
 }
 
 /// The parts of a list, in order.
-pub(super) fn segments(query: &RecordQuery) -> Result<Vec<Segment<'_>>, ListError> {
-    let PageStart::After { values, id } = &query.from else { return Ok(vec![Segment::Whole]) };
+///
+/// `SQLite` doesn't go by the index of a field that no condition is about, even if it is the order's. So
+/// there the list is asked for in two parts, with and without a value.
+pub(super) fn segments(
+    dialect: Dialect,
+    query: &RecordQuery,
+) -> Result<Vec<Segment<'_>>, ListError> {
     let Order { keys, .. } = order(&query.sort)?;
+    let PageStart::After { values, id } = &query.from else {
+        return Ok(match keys.first() {
+            Some((Field::Data(_), key))
+                if dialect == Dialect::Sqlite && query.hints.order_has_index =>
+            {
+                let nothing = Segment::Nothing(&[], 0);
+                if key.descending {
+                    vec![Segment::Present, nothing]
+                } else {
+                    vec![nothing, Segment::Present]
+                }
+            }
+            Some(_) | None => vec![Segment::Whole],
+        });
+    };
     if values.len() < keys.len() {
         let missing = query.sort.get(values.len()).map(|key| key.field.clone());
         return Err(ListError::Field(missing.unwrap_or_default()));
@@ -97,6 +137,7 @@ pub(super) fn push_segment(
     let Order { keys, ids_descend } = order(&query.sort)?;
     let (values, equal) = match segment {
         Segment::Whole => return Ok(()),
+        Segment::Present => (&[][..], 0),
         Segment::SameKeys(values, _) => (*values, keys.len()),
         Segment::Beyond(values, index) | Segment::Nothing(values, index) => (*values, *index),
     };
@@ -106,6 +147,10 @@ pub(super) fn push_segment(
     }
     match segment {
         Segment::Whole => {}
+        Segment::Present => {
+            statement.push(" and ");
+            push_present(statement, keys[0].0);
+        }
         Segment::SameKeys(_, id) => {
             statement.push(if ids_descend { " and r.id < " } else { " and r.id > " });
             statement.bind(id.to_string());
@@ -114,8 +159,7 @@ pub(super) fn push_segment(
             let (field, key) = &keys[*index];
             statement.push(" and ");
             if values[*index].is_null() {
-                field.push(statement);
-                statement.push(" is not null");
+                push_present(statement, *field);
             } else {
                 let operator = if key.descending { " < " } else { " > " };
                 push_compared(statement, *field, key, &values[*index], operator)?;
@@ -128,6 +172,17 @@ pub(super) fn push_segment(
         }
     }
     Ok(())
+}
+
+/// Adds that a field has a value.
+fn push_present(statement: &mut Statement, field: Field<'_>) {
+    field.push(statement);
+    if matches!(field, Field::Data(_)) {
+        // Less than any value; SQLite doesn't go by an index to look for what isn't null.
+        statement.push_each(" >= -9e999", " is not null");
+    } else {
+        statement.push(" is not null");
+    }
 }
 
 fn push_compared(

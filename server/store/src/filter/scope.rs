@@ -24,12 +24,13 @@ pub enum Scope {
     },
 }
 
-pub(super) fn push_scope(statement: &mut Statement, scope: &Scope) {
+/// `is_large` says that most records are likely of the collection.
+pub(super) fn push_scope(statement: &mut Statement, scope: &Scope, is_large: bool) {
     match scope {
         Scope::Everything => statement.push("true"),
-        Scope::Collection(collection) => push_collection(statement, *collection),
+        Scope::Collection(collection) => push_collection(statement, *collection, is_large),
         Scope::Owned(collection, owner) => {
-            push_collection(statement, *collection);
+            push_collection(statement, *collection, is_large);
             statement.push(" and r.owner_id = ");
             statement.bind(owner.to_string());
         }
@@ -50,8 +51,13 @@ pub(super) fn push_scope(statement: &mut Statement, scope: &Scope) {
 
 /// A collection's id as a literal: the indexes over its fields are for it alone, and no database
 /// would take them if it came as a value. A UUID has nothing that could end the literal.
-fn push_collection(statement: &mut Statement, collection: CollectionId) {
+///
+/// `SQLite` has no statistics and takes it that few records are of one collection, so that it would
+/// rather sort or look through all of them than go by a field's index, unless it is told.
+fn push_collection(statement: &mut Statement, collection: CollectionId, is_large: bool) {
+    statement.push_each(if is_large { "likelihood(" } else { "" }, "");
     statement.push(&format!("r.collection_id = '{collection}'"));
+    statement.push_each(if is_large { ", 0.99)" } else { "" }, "");
 }
 
 /// Adds a set of ids as one value, so that the statement's text doesn't depend on their number.

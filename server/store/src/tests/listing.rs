@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tinybase_model::{Collection, Comparison, Condition, Filter, Record, RecordId, SortKey};
 
 use super::TestStore;
-use crate::{ListError, PageStart, RecordQuery, Scope};
+use crate::{ListError, ListHints, PageStart, RecordQuery, Scope};
 
 fn condition(field: &str, comparison: Comparison, value: Value) -> Condition {
     Condition { field: field.to_owned(), comparison, value }
@@ -17,6 +17,7 @@ async fn list(test: &TestStore, scope: Scope, conditions: &[Condition]) -> Vec<R
         sort: Vec::new(),
         from: PageStart::Offset(0),
         limit: 100,
+        hints: ListHints::default(),
     };
     let records = test.store.list_records(&query).await.expect("a list");
     let total = test.store.count_records(&query.scope, &query.filter, None).await.expect("a count");
@@ -103,6 +104,7 @@ async fn a_condition_that_makes_no_sense_says_so() {
             sort: Vec::new(),
             from: PageStart::Offset(0),
             limit: 1,
+            hints: ListHints::default(),
         };
         let refused = test.store.list_records(&query).await.expect_err("nonsense");
         let is_refusal = matches!(refused, ListError::Field(_) | ListError::Value { .. });
@@ -145,6 +147,7 @@ async fn pages_cover_all_records_once_while_others_are_added() {
         sort: Vec::new(),
         from: PageStart::Offset(0),
         limit: 2,
+        hints: ListHints::default(),
     };
     let mut seen = Vec::new();
     loop {
@@ -178,6 +181,7 @@ async fn records_are_sorted_by_any_field() {
             sort: vec![SortKey { field: field.to_owned(), descending }],
             from: PageStart::Offset(0),
             limit: 100,
+            hints: ListHints::default(),
         };
         let found = test.store.list_records(&query).await.expect("a list");
         let found: Vec<_> = found.into_iter().map(|record| record.id).collect();
@@ -228,11 +232,44 @@ async fn pages_after_a_record_are_the_list_in_every_order() {
                 sort: vec![key(first, directions.0), key(second, directions.1)],
                 from: PageStart::Offset(0),
                 limit: 100,
+                hints: ListHints::default(),
             };
             let list = test.store.list_records(&whole).await.expect("a list");
             let list: Vec<_> = list.into_iter().map(|record| record.id).collect();
             assert_eq!(list.len(), 40);
             assert_eq!(by_pages(&test, &whole).await, list, "{first} {second} {directions:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_by_an_index_is_the_same_list() {
+    let test = TestStore::open().await;
+    let collection = test.collection("notes").await;
+    for n in 0..16 {
+        let data = match n % 4 {
+            0 => json!({ "other": n }),
+            1 => json!({ "n": null, "s": format!("s{}", n / 3), "b": true }),
+            _ => json!({ "n": f64::from(8 - n) / 2.0, "s": "", "b": n % 3 == 0 }),
+        };
+        test.record(&collection, None, &data).await;
+    }
+    for field in ["data.n", "data.s", "data.b"] {
+        for descending in [false, true] {
+            for offset in 0..18 {
+                let list = async |order_has_index| {
+                    let query = RecordQuery {
+                        scope: Scope::Collection(collection.id),
+                        filter: Filter::always(),
+                        sort: vec![SortKey { field: field.to_owned(), descending }],
+                        from: PageStart::Offset(offset),
+                        limit: 5,
+                        hints: ListHints { order_has_index, is_long: order_has_index },
+                    };
+                    test.store.list_records(&query).await.expect("a list")
+                };
+                assert_eq!(list(true).await, list(false).await, "{field} {descending} {offset}");
+            }
         }
     }
 }

@@ -12,11 +12,11 @@ use crate::sql::{Connection, Sql};
 use crate::testing::TestDatabase;
 use crate::write::Write;
 use crate::{
-    NewEvent, PageStart, RecordQuery, Scope, StoreError, activity, application_token, call_log,
-    call_result, cascade, collection, collection_removal, collection_size, creation, delivery,
-    event, file, file_change, idempotency, lease, migration, node, password_change, record,
-    reference, schedule_log, schedule_run, search, session, setting, store, token, transaction,
-    upkeep, user, user_admin, value,
+    ListHints, NewEvent, PageStart, RecordQuery, Scope, StoreError, activity, application_token,
+    call_log, call_result, cascade, collection, collection_removal, collection_size, creation,
+    delivery, event, file, file_change, idempotency, lease, migration, node, password_change,
+    record, reference, schedule_log, schedule_run, search, session, setting, store, token,
+    transaction, upkeep, user, user_admin, value,
 };
 
 macro_rules! statements {
@@ -362,6 +362,7 @@ async fn every_list_that_can_be_asked_for_prepares() {
                 sort: sort.to_vec(),
                 from: PageStart::Offset(3),
                 limit: 5,
+                hints: ListHints::default(),
             };
             assert!(test.store.list_records(&query).await.expect("a list").is_empty());
             let id = RecordId::generate();
@@ -393,7 +394,14 @@ async fn the_usual_lists_use_an_index() {
     ];
     for (scope, sort, index) in lists {
         let from = PageStart::After { values: vec![json!(null)], id: RecordId::generate() };
-        let query = RecordQuery { scope, filter: Filter::always(), sort, from, limit: 5 };
+        let query = RecordQuery {
+            scope,
+            filter: Filter::always(),
+            sort,
+            from,
+            limit: 5,
+            hints: ListHints::default(),
+        };
         let plan = explain(&test.store, &query).await;
         assert!(plan.contains(index), "{query:?}\n{plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{query:?}\n{plan}");
