@@ -61,6 +61,10 @@ pub struct RecordQuery {
 }
 
 /// What is known of a list. `SQLite` has no statistics to find it out by itself.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "two facts that have nothing to do with each other"
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ListHints {
     /// Whether there is an index over the first key of the order.
