@@ -96,7 +96,7 @@ impl Store {
 
     /// Deletes at most `limit` records of calls that began before a time. How many there were.
     pub async fn clean_up_calls(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.write(CleanUpCalls { before, limit }).await
+        self.sweep(WHAT, CLEAN_UP_CALLS, [micros(before), limit.into()]).await
     }
 
     /// When the call began that is so many calls old; none if there are fewer.
@@ -174,27 +174,5 @@ impl Write for CleanUpResults {
                 .map_err(StoreError::write(WHAT))?;
         }
         Ok(())
-    }
-}
-
-struct CleanUpCalls {
-    before: Timestamp,
-    limit: u32,
-}
-
-impl Write for CleanUpCalls {
-    type Output = u64;
-
-    async fn apply(
-        &self,
-        connection: &mut Connection,
-        _: &mut Vec<NewEvent>,
-    ) -> Result<u64, StoreError> {
-        query(CLEAN_UP_CALLS)
-            .bind(micros(self.before))
-            .bind(self.limit)
-            .execute(connection)
-            .await
-            .map_err(StoreError::write(WHAT))
     }
 }

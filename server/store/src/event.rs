@@ -12,7 +12,6 @@ use crate::creation::json_array;
 use crate::payload::{self, Entry};
 use crate::sql::{Connection, Row, Sql, query};
 use crate::time::{micros, timestamp};
-use crate::write::Write;
 use crate::{Store, StoreError};
 
 /// An event on its way into the log, already serialised.
@@ -179,13 +178,8 @@ impl Store {
     /// Deletes at most `limit` events from before a time that no subscription, parked delivery or
     /// dead letter needs any more, and tells how many.
     pub async fn clean_up_events(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.write(CleanUp { before, limit }).await
+        self.sweep("the event log", CLEAN_UP_EVENTS, [micros(before), limit.into()]).await
     }
-}
-
-struct CleanUp {
-    before: Timestamp,
-    limit: u32,
 }
 
 /// Scans the oldest events only: it stops at the first one that is young enough, at the lowest
@@ -202,24 +196,6 @@ pub(crate) const CLEAN_UP_EVENTS: Sql = Sql::same(
           and not exists (select 1 from dead_letters d where d.position = e.position)
         order by e.position limit $2)",
 );
-
-impl Write for CleanUp {
-    type Output = u64;
-
-    async fn apply(
-        &self,
-        connection: &mut Connection,
-        _: &mut Vec<NewEvent>,
-    ) -> Result<u64, StoreError> {
-        let deleted = query(CLEAN_UP_EVENTS)
-            .bind(micros(self.before))
-            .bind(self.limit)
-            .execute(connection)
-            .await
-            .map_err(StoreError::write("the event log"))?;
-        Ok(deleted)
-    }
-}
 
 fn decode(row: &Row) -> Result<LoggedEvent, StoreError> {
     let what = "an event";

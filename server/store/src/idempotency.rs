@@ -6,10 +6,8 @@
 use jiff::Timestamp;
 use tinybase_model::CallId;
 
-use crate::event::NewEvent;
 use crate::sql::{Connection, Sql, query};
 use crate::time::micros;
-use crate::write::Write;
 use crate::{Store, StoreError, Written};
 
 /// Whose key it is, which, and for what.
@@ -132,13 +130,13 @@ impl Store {
 
     /// Deletes at most `limit` keys that have expired. How many there were.
     pub async fn clean_up_keys(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.write(Sweep { sql: CLEAN_UP_KEYS, values: vec![micros(now), limit.into()] }).await
+        self.sweep(WHAT, CLEAN_UP_KEYS, [micros(now), limit.into()]).await
     }
 
     /// Deletes the oldest keys whose answers are over so many bytes together.
     pub async fn trim_keys(&self, bytes_max: u64) -> Result<u64, StoreError> {
         let bytes_max = i64::try_from(bytes_max).unwrap_or(i64::MAX);
-        self.write(Sweep { sql: TRIM_KEYS, values: vec![bytes_max] }).await
+        self.sweep(WHAT, TRIM_KEYS, [bytes_max]).await
     }
 }
 
@@ -168,22 +166,3 @@ impl UsedKey {
 
 /// About how many bytes a key takes beside its answer.
 const ROW_BYTES: usize = 200;
-
-struct Sweep {
-    sql: Sql,
-    values: Vec<i64>,
-}
-
-impl Write for Sweep {
-    type Output = u64;
-
-    async fn apply(
-        &self,
-        connection: &mut Connection,
-        _: &mut Vec<NewEvent>,
-    ) -> Result<u64, StoreError> {
-        let values = self.values.iter();
-        let sweep = values.fold(query(self.sql), |query, value| query.bind(*value));
-        sweep.execute(connection).await.map_err(StoreError::write(WHAT))
-    }
-}

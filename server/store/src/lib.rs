@@ -41,6 +41,7 @@ mod setting;
 mod sql;
 mod store;
 mod subscription;
+mod sweep;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]

@@ -137,7 +137,7 @@ impl Store {
 
     /// Deletes at most `limit` tokens for new passwords that expired by `now`, and tells how many.
     pub async fn clean_up_resets(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.write(CleanUp { now, limit }).await
+        self.sweep("tokens", CLEAN_UP_RESETS, [micros(now), limit.into()]).await
     }
 }
 
@@ -232,27 +232,5 @@ impl Write for PasswordReset {
             deleted.map_err(StoreError::write("tokens"))?;
         }
         Ok(Some(id))
-    }
-}
-
-struct CleanUp {
-    now: Timestamp,
-    limit: u32,
-}
-
-impl Write for CleanUp {
-    type Output = u64;
-
-    async fn apply(
-        &self,
-        connection: &mut Connection,
-        _: &mut Vec<NewEvent>,
-    ) -> Result<u64, StoreError> {
-        query(CLEAN_UP_RESETS)
-            .bind(micros(self.now))
-            .bind(self.limit)
-            .execute(connection)
-            .await
-            .map_err(StoreError::write("tokens"))
     }
 }

@@ -155,7 +155,7 @@ impl Store {
 
     /// Forgets what became of ticks that were taken before a time.
     pub async fn clean_up_runs(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.write(CleanUpRuns(before)).await
+        self.sweep(WHAT, CLEAN_UP_RUNS, [micros(before)]).await
     }
 }
 
@@ -264,24 +264,6 @@ impl Write for RunToStart {
             .map_err(StoreError::write(WHAT))?;
         self.call.apply(connection, events).await?;
         Ok(true)
-    }
-}
-
-struct CleanUpRuns(Timestamp);
-
-impl Write for CleanUpRuns {
-    type Output = u64;
-
-    async fn apply(
-        &self,
-        connection: &mut Connection,
-        _: &mut Vec<NewEvent>,
-    ) -> Result<u64, StoreError> {
-        query(CLEAN_UP_RUNS)
-            .bind(micros(self.0))
-            .execute(connection)
-            .await
-            .map_err(StoreError::write(WHAT))
     }
 }
 

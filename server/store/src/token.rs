@@ -159,7 +159,7 @@ impl Store {
 
     /// Deletes at most `limit` tokens that expired by `now`, and tells how many.
     pub async fn clean_up_tokens(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.write(CleanUp { now, limit }).await
+        self.sweep("tokens", CLEAN_UP_TOKENS, [micros(now), limit.into()]).await
     }
 }
 
@@ -263,29 +263,6 @@ impl Write for RevokeUser {
     ) -> Result<u64, StoreError> {
         let deleted = query(REVOKE_USER)
             .bind(self.0.to_string())
-            .execute(connection)
-            .await
-            .map_err(StoreError::write("tokens"))?;
-        Ok(deleted)
-    }
-}
-
-struct CleanUp {
-    now: Timestamp,
-    limit: u32,
-}
-
-impl Write for CleanUp {
-    type Output = u64;
-
-    async fn apply(
-        &self,
-        connection: &mut Connection,
-        _: &mut Vec<NewEvent>,
-    ) -> Result<u64, StoreError> {
-        let deleted = query(CLEAN_UP_TOKENS)
-            .bind(micros(self.now))
-            .bind(self.limit)
             .execute(connection)
             .await
             .map_err(StoreError::write("tokens"))?;
