@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -131,10 +131,15 @@ impl Store {
     /// What the writer has done since the store was opened.
     pub fn statistics(&self) -> WriterStatistics {
         WriterStatistics {
-            commits: self.inner.counters.commits.load(Ordering::Relaxed),
+            commits: *self.inner.counters.commits.borrow(),
             commands: self.inner.counters.commands.load(Ordering::Relaxed),
             waiting: self.inner.queue.max_capacity() - self.inner.queue.capacity(),
         }
+    }
+
+    /// Changes with each commit, for whoever waits for something that is to be written.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.inner.counters.commits.subscribe()
     }
 
     /// Whether the database answers.

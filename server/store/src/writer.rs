@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +46,7 @@ pub(crate) enum Command {
 /// What the writer has done.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) commits: AtomicU64,
+    pub(crate) commits: watch::Sender<u64>,
     pub(crate) commands: AtomicU64,
 }
 
@@ -86,13 +86,13 @@ impl Writer {
     }
 
     async fn commit(&mut self, commands: Vec<Command>) {
-        self.counters.commits.fetch_add(1, Ordering::Relaxed);
         self.counters.commands.fetch_add(commands.len() as u64, Ordering::Relaxed);
         let mut group = Group::new(commands);
         let committed = self.with_patience(&mut group).await;
         if let Err(error) = &committed {
             tracing::error!(error = error as &dyn std::error::Error, "a commit failed");
         }
+        self.counters.commits.send_modify(|commits| *commits += 1);
         group.answer(&committed);
     }
 

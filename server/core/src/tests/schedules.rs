@@ -63,9 +63,14 @@ async fn scheduled<T>(test: &TestCore, work: impl Future<Output = T>) -> T {
     done
 }
 
-async fn until(mut check: impl AsyncFnMut() -> bool) {
-    while !check().await {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+/// Looks after each commit whether something has come to pass.
+async fn until(test: &TestCore, mut check: impl AsyncFnMut() -> bool) {
+    let mut commits = test.store.commits();
+    commits.mark_changed();
+    while commits.changed().await.is_ok() {
+        if check().await {
+            return;
+        }
     }
 }
 
@@ -77,7 +82,7 @@ async fn a_schedule_calls_its_function_with_its_input_and_nobody_as_user() {
     assert!(schedule.next_run_at > Some(now()));
     scheduled(
         &test,
-        until(async || {
+        until(&test, async || {
             let runs = history(&test, schedule.id).await;
             runs.iter().filter(|run| run.status == RunStatus::Succeeded).count() >= 2
         }),
@@ -101,7 +106,7 @@ async fn two_schedulers_on_one_database_run_each_tick_once() {
     let schedule = create(&test, new(every_second())).await;
     let stop = CancellationToken::new();
     let done = async {
-        until(async || {
+        until(&test, async || {
             let runs = history(&test, schedule.id).await;
             runs.iter().filter(|run| run.status == RunStatus::Succeeded).count() >= 3
         })
@@ -192,7 +197,7 @@ async fn a_run_that_goes_on_keeps_the_next_ones_out_by_the_policy() {
     let queue = create(&test, by(OverlapPolicy::Queue)).await.id;
     let allow = create(&test, by(OverlapPolicy::Allow)).await.id;
     scheduled(&test, async {
-        until(async || {
+        until(&test, async || {
             let skipped = history(&test, skip).await;
             let queued = history(&test, queue).await;
             let allowed = history(&test, allow).await;
@@ -226,7 +231,7 @@ async fn a_schedule_is_run_now_when_somebody_asks() {
     let asked = test.core.schedules().run_now(&ADMIN, id).await.expect("it is noted");
     scheduled(
         &test,
-        until(async || {
+        until(&test, async || {
             let runs = history(&test, id).await;
             runs.first().is_some_and(|run| run.status == RunStatus::Succeeded)
         }),
@@ -269,7 +274,7 @@ async fn missed_ticks_are_left_out_coalesced_or_made_up_for() {
     };
     scheduled(
         &test,
-        until(async || {
+        until(&test, async || {
             count(ids[0], RunStatus::Skipped).await == 1
                 && count(ids[1], RunStatus::Succeeded).await == 1
                 && count(ids[2], RunStatus::Succeeded).await == 4
