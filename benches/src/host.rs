@@ -173,6 +173,7 @@ pub(crate) fn record() -> RecordEvent {
         collection: "notes".to_owned(),
         record_id: None,
         owner_id: None,
+        old_owner_id: None,
         data: data(),
         old_data: None,
         version: 1,

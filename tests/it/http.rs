@@ -20,6 +20,7 @@ mod live;
 mod metrics;
 mod openapi;
 mod operations;
+mod owners;
 mod portal;
 mod rate_limits;
 mod records;

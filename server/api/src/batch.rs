@@ -6,8 +6,8 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tinybase_core::{
-    BATCH_MAX, BatchError, BatchOperation, BatchOutcome, Change, Claimed, Core, Expected, Once,
-    RecordError,
+    BATCH_MAX, BatchError, BatchOperation, BatchOutcome, Change, Claimed, Core, Edit, Expected,
+    Once, Owner, RecordError,
 };
 use tinybase_model::{FieldViolation, Record, RecordId};
 use utoipa::ToSchema;
@@ -21,6 +21,7 @@ use crate::caller::Caller;
 use crate::idempotency::{Answer, Repeatable, replayed};
 use crate::openapi::{Conflict, Forbidden, Invalid, NotFound, PreconditionFailed, Rejected};
 use crate::problem::{HttpProblem, Kind};
+use crate::records::given;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(batch)).routes(routes!(batch_of_one))
@@ -41,6 +42,8 @@ struct OperationBody {
     collection: Option<String>,
     id: Option<RecordId>,
     data: Option<Map<String, Value>>,
+    #[serde(default, deserialize_with = "given")]
+    owner_id: Owner,
     if_match: Option<String>,
 }
 
@@ -183,6 +186,7 @@ impl OperationBody {
         };
         let id = || self.id.ok_or(wrong("id", "is missing"));
         let data = self.data.ok_or(wrong("data", "is missing"));
+        let owner = self.owner_id;
         if self.op == Op::Create {
             if self.id.is_some() {
                 return Err(wrong("id", "is the server's to choose"));
@@ -190,7 +194,7 @@ impl OperationBody {
             if self.if_match.is_some() {
                 return Err(wrong("if_match", "is for records that are there"));
             }
-            return Ok(BatchOperation::Create { collection, data: data? });
+            return Ok(BatchOperation::Create { collection, data: data?, owner });
         }
         let expected = match self.if_match.as_deref() {
             None | Some("*") => Expected::Any,
@@ -208,9 +212,13 @@ impl OperationBody {
                 if data.is_ok() {
                     return Err(wrong("data", "is not for a deletion"));
                 }
+                if owner != Owner::Same {
+                    return Err(wrong("owner_id", "is not for a deletion"));
+                }
                 return Ok(BatchOperation::Delete { collection, id, expected });
             }
         };
-        Ok(BatchOperation::Change { collection, id, change, expected })
+        let edit = Edit { change, owner };
+        Ok(BatchOperation::Change { collection, id, edit, expected })
     }
 }

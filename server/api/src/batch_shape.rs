@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tinybase_model::RecordId;
+use tinybase_model::{RecordId, UserId};
 use utoipa::ToSchema;
 
 /// A record's data, as its collection's schema has it.
@@ -23,6 +23,9 @@ macro_rules! operations {
                 $($collection)*
                 /// Its data.
                 data: BatchData,
+                /// To whom it is to belong, null for nobody; for administrators.
+                #[serde(default)]
+                owner_id: Option<UserId>,
             },
             /// Merges the data over the old data.
             Update {
@@ -31,6 +34,9 @@ macro_rules! operations {
                 id: RecordId,
                 /// The data.
                 data: BatchData,
+                /// To whom it is to belong, null for nobody; for administrators.
+                #[serde(default)]
+                owner_id: Option<UserId>,
                 /// The tag that the record must have, as in `if-match`.
                 if_match: Option<String>,
             },
@@ -41,6 +47,9 @@ macro_rules! operations {
                 id: RecordId,
                 /// The data.
                 data: BatchData,
+                /// To whom it is to belong, null for nobody; for administrators.
+                #[serde(default)]
+                owner_id: Option<UserId>,
                 /// The tag that the record must have, as in `if-match`.
                 if_match: Option<String>,
             },

@@ -3,13 +3,13 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use tinybase_core::{
-    BatchOperation, BatchOutcome, Change, Claimed, Committed, Core, CountQuery, LIMIT_MAX,
-    ListQuery, Once, Page, RecordAddress, RecordCount, RecordList, ViewQuery,
+    BatchOperation, BatchOutcome, Change, Claimed, Committed, Core, CountQuery, Edit, LIMIT_MAX,
+    ListQuery, Once, Owner, Page, RecordAddress, RecordCount, RecordList, ViewQuery,
 };
-use tinybase_model::{Record, RecordId};
+use tinybase_model::{Record, RecordId, UserId};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -34,6 +34,16 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 struct RecordBody {
     #[schema(value_type = Object)]
     data: Map<String, Value>,
+    /// To whom the record is to belong, null for nobody: for administrators. Unless given, a new
+    /// one belongs to whoever creates it, and others to whom they did.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<UserId>)]
+    owner_id: Owner,
+}
+
+/// Reads an owner that is given; null is nobody.
+pub(crate) fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Owner, D::Error> {
+    Option::deserialize(deserializer).map(Owner::Given)
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -173,7 +183,7 @@ async fn count(
     Ok(Json(core.records().count(&caller.identity, &name, &query).await?))
 }
 
-/// Creates a record. Its owner is who creates it.
+/// Creates a record. Its owner is who creates it, unless an administrator names another.
 #[utoipa::path(
     post, path = "/api/collections/{name}/records", operation_id = "create_record", tag = "records",
     security((), ("bearer" = [])), request_body = RecordBody,
@@ -198,16 +208,16 @@ async fn create(
     Segments(name): Segments<String>,
     Repeatable { body, key }: Repeatable<RecordBody>,
 ) -> Result<Response, HttpProblem> {
-    let cause = caller.cause();
+    let (cause, owner) = (caller.cause(), body.owner_id);
     let Some(key) = key else {
-        let created = core.records().create(&cause, &name, body.data).await?;
+        let created = core.records().create_for(&cause, &name, body.data, owner).await?;
         return Ok(written(StatusCode::CREATED, created));
     };
     let claim = match core.claim(&caller.identity, key).await? {
         Claimed::New(claim) => claim,
         done @ (Claimed::Answered(_) | Claimed::Called(_)) => return replayed(done),
     };
-    let operation = BatchOperation::Create { collection: name, data: body.data };
+    let operation = BatchOperation::Create { collection: name, data: body.data, owner };
     let answer = |made: &BatchOutcome| {
         let record = made.value.first().and_then(Option::as_ref);
         let version = record.map(|record| record.version);
@@ -277,8 +287,7 @@ async fn replace(
 ) -> Result<Response, HttpProblem> {
     let address = RecordAddress { collection: Some(&name), id, expected };
     let change = Change::Replace(body.data);
-    let changed = core.records().change(&caller.cause(), &address, change).await?;
-    Ok(written(StatusCode::OK, changed))
+    edit(&core, &caller, &address, Edit { change, owner: body.owner_id }).await
 }
 
 /// Changes a record: the data is merged over the old data.
@@ -304,7 +313,16 @@ async fn update(
 ) -> Result<Response, HttpProblem> {
     let address = RecordAddress { collection: Some(&name), id, expected };
     let change = Change::Merge(body.data);
-    let changed = core.records().change(&caller.cause(), &address, change).await?;
+    edit(&core, &caller, &address, Edit { change, owner: body.owner_id }).await
+}
+
+async fn edit(
+    core: &Core,
+    caller: &Caller,
+    address: &RecordAddress<'_>,
+    edit: Edit,
+) -> Result<Response, HttpProblem> {
+    let changed = core.records().change(&caller.cause(), address, edit).await?;
     Ok(written(StatusCode::OK, changed))
 }
 

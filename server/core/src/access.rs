@@ -211,6 +211,9 @@ pub enum AccessDenied {
     /// Only administrators may do it.
     #[error("Admin access required")]
     AdminOnly,
+    /// Only administrators decide to whom records belong.
+    #[error("Only administrators decide to whom a record belongs; leave owner_id out")]
+    Owner,
     /// It is about the user who is logged in, and whoever asks is none.
     #[error("This is for users; log in as one")]
     UsersOnly,
@@ -233,6 +236,7 @@ impl Problem for AccessDenied {
             Self::Unauthenticated => Kind::Unauthenticated,
             Self::Rule { .. }
             | Self::AdminOnly
+            | Self::Owner
             | Self::UsersOnly
             | Self::Scope { .. }
             | Self::Capability(_) => Kind::Forbidden,

@@ -4,21 +4,21 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use thiserror::Error;
 use tinybase_model::{
-    CallSummary, Cause, Collection, Comparison, ExtensionName, Filter, Identity, JsonBytes,
-    ListRecords, Permissions, Record, RecordId, RecordPage, User, UserId,
+    CallSummary, Cause, Collection, Comparison, ExtensionName, Filter, JsonBytes, ListRecords,
+    Permissions, Record, RecordId, RecordPage, User, UserId,
 };
 use tinybase_store::{
     CallStatus, ListHints, PageStart, RecordQuery, Scope, StoreError, ValueStored,
 };
 
-use crate::access::{Actor, Granted, Operation, authorize, authorize_admin, authorize_user};
+use crate::access::{Actor, Granted, Operation, authorize, authorize_user};
 use crate::acting::Acting;
 use crate::capability::Capabilities;
 use crate::extension_setting::{self, ExtensionSettingError};
 use crate::function::FunctionError;
 use crate::problem::{Kind, Problem};
 use crate::record::{LIMIT_MAX, RecordError};
-use crate::record_change::{Change, RecordAddress};
+use crate::record_change::{Change, Owner, RecordAddress};
 use crate::schema::violation;
 use crate::user::UserError;
 use crate::{CollectionError, Core};
@@ -161,12 +161,9 @@ impl Host<'_> {
         data: &JsonBytes,
         owner_id: Option<UserId>,
     ) -> Result<Record, RecordError> {
-        let owner_id = match owner_id {
-            Some(owner) => Some(self.check_owner(owner).await?),
-            None => self.cause.identity.user_id(),
-        };
+        let owner = owner_id.map_or(Owner::Same, |owner| Owner::Given(Some(owner)));
         let data = object(data)?;
-        match self.core.create_record(self.acting(), collection, data, owner_id).await {
+        match self.core.create_record(self.acting(), collection, data, owner).await {
             Ok(created) => Ok(created.value),
             Err(error) => Err(self.core.told(self.actor(), None, Some(collection), error).await),
         }
@@ -181,7 +178,7 @@ impl Host<'_> {
     ) -> Result<Record, RecordError> {
         let data = object(data)?;
         let address = RecordAddress::any(collection, id);
-        match self.core.change_record(self.acting(), &address, Change::Merge(data)).await {
+        match self.core.change_record(self.acting(), &address, Change::Merge(data).into()).await {
             Ok(changed) => Ok(changed.value),
             Err(error) => Err(self.core.told(self.actor(), Some(&address), None, error).await),
         }
@@ -275,22 +272,6 @@ impl Host<'_> {
         let change = vec![(key.to_owned(), text)];
         let extension = self.capabilities.extension();
         Ok(self.core.put_extension_settings(self.cause, extension, change).await?)
-    }
-
-    /// Whether a new record may belong to a user: nobody gives records to others but an
-    /// administrator, or an extension on its own behalf.
-    async fn check_owner(&self, owner: UserId) -> Result<UserId, RecordError> {
-        let identity = &self.cause.identity;
-        if identity.user_id() == Some(owner) {
-            return Ok(owner);
-        }
-        if !matches!(identity, Identity::Extension(_)) {
-            authorize_admin(identity)?;
-        }
-        match self.core.inner.store.user(owner).await? {
-            Some(_) => Ok(owner),
-            None => Err(RecordError::Invalid(vec![violation("/owner_id", "is no user")])),
-        }
     }
 
     /// Which records may be listed, and what they have to fulfil for that.

@@ -54,6 +54,7 @@ mod record;
 mod record_batch;
 mod record_change;
 mod record_list;
+mod record_plan;
 mod record_view;
 mod relations;
 mod rule;
@@ -117,7 +118,7 @@ pub use metrics::{CollectionRecords, FunctionStats, MetricsError, MetricsSummary
 pub use problem::{Kind, Problem};
 pub use record::{LIMIT_MAX, RecordError, Records};
 pub use record_batch::{BATCH_MAX, BatchError, BatchOperation, BatchOutcome, Once};
-pub use record_change::{Change, Expected, RecordAddress};
+pub use record_change::{Change, Edit, Expected, Owner, RecordAddress};
 pub use record_list::{CountQuery, ListQuery, Page, RecordCount, RecordList};
 pub use record_view::{RecordView, ViewQuery};
 pub use schedule::{

@@ -12,7 +12,7 @@ use crate::acting::Acting;
 use crate::hook_engine::HookRefusal;
 use crate::idempotency::KeyError;
 use crate::problem::{Kind, Problem};
-use crate::record_change::{Change, Expected, RecordAddress};
+use crate::record_change::{Change, Edit, Expected, Owner, RecordAddress};
 use crate::shelf::Shelved;
 use crate::{Committed, Core};
 
@@ -150,8 +150,19 @@ impl Records<'_> {
         collection: &str,
         data: Map<String, Value>,
     ) -> Result<Committed<Record>, RecordError> {
-        let (acting, owner_id) = (Acting::client(cause), cause.identity.user_id());
-        match self.core.create_record(acting, collection, data, owner_id).await {
+        self.create_for(cause, collection, data, Owner::Same).await
+    }
+
+    /// Creates a record that belongs to whom it is given.
+    pub async fn create_for(
+        &self,
+        cause: &Cause,
+        collection: &str,
+        data: Map<String, Value>,
+        owner: Owner,
+    ) -> Result<Committed<Record>, RecordError> {
+        let acting = Acting::client(cause);
+        match self.core.create_record(acting, collection, data, owner).await {
             Ok(created) => Ok(created),
             Err(error) => Err(self.core.told(acting.actor(), None, Some(collection), error).await),
         }
@@ -186,10 +197,10 @@ impl Records<'_> {
         &self,
         cause: &Cause,
         address: &RecordAddress<'_>,
-        change: Change,
+        edit: impl Into<Edit>,
     ) -> Result<Committed<Record>, RecordError> {
         let acting = Acting::client(cause);
-        match self.core.change_record(acting, address, change).await {
+        match self.core.change_record(acting, address, edit.into()).await {
             Ok(changed) => Ok(changed),
             Err(error) => Err(self.core.told(acting.actor(), Some(address), None, error).await),
         }

@@ -9,22 +9,17 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
-use tinybase_model::{
-    Cause, Event, ExtensionName, FieldViolation, Record, RecordEvent, RecordId, ReferenceTarget,
-};
-use tinybase_store::{
-    BatchWritten, KeptAnswer, NewEvent, RecordChange, RecordCreation, RecordDeletion, RecordWrite,
-    StoreError, now,
-};
+use tinybase_model::{Cause, ExtensionName, FieldViolation, Record, RecordId};
+use tinybase_store::{BatchWritten, KeptAnswer, RecordWrite, StoreError};
 
-use crate::access::{Operation, authorize};
+use crate::access::Operation;
 use crate::acting::Acting;
 use crate::collection::TRIES_MAX;
 use crate::hook_engine::HookRefusal;
 use crate::idempotency::{Claim, KeyError};
 use crate::problem::{Kind, Problem};
 use crate::record::{Found, RecordError, Records};
-use crate::record_change::{Change, FIRST_VERSION, RecordAddress, event_of, new_record, object};
+use crate::record_change::{Edit, Expected, Owner, RecordAddress};
 use crate::relations::refused;
 use crate::{Committed, Core};
 
@@ -40,6 +35,8 @@ pub enum BatchOperation {
         collection: String,
         /// The data.
         data: Map<String, Value>,
+        /// To whom it is to belong.
+        owner: Owner,
     },
     /// Changes a record.
     Change {
@@ -48,9 +45,9 @@ pub enum BatchOperation {
         /// The record.
         id: RecordId,
         /// How.
-        change: Change,
+        edit: Edit,
         /// In which version.
-        expected: crate::Expected,
+        expected: Expected,
     },
     /// Deletes a record.
     Delete {
@@ -59,7 +56,7 @@ pub enum BatchOperation {
         /// The record.
         id: RecordId,
         /// In which version.
-        expected: crate::Expected,
+        expected: Expected,
     },
 }
 
@@ -212,151 +209,62 @@ impl Core {
         operation: &BatchOperation,
     ) -> Result<(), RecordError> {
         match operation {
-            BatchOperation::Create { collection, data } => {
-                self.plan_creation(plan, acting, collection, data.clone()).await
+            BatchOperation::Create { collection, data, owner } => {
+                let draft = self.draft(acting, collection, data.clone(), *owner).await?;
+                let creation = self.creation(acting, &draft).await?;
+                let shown = draft.shelved.shown(acting.actor(), creation.record.clone());
+                plan.writes.push(RecordWrite::Create(Box::new(creation)));
+                plan.add(Some(shown), draft.failed_open);
             }
-            BatchOperation::Change { collection, id, change, expected } => {
-                let expected = expected.clone();
-                let address = RecordAddress { collection: Some(collection), id: *id, expected };
-                self.plan_change(plan, acting, &address, change).await
+            BatchOperation::Change { collection, id, edit, expected } => {
+                let place = (collection.as_str(), *id, expected);
+                let mut found = self.reach_left(plan, acting, Operation::Update, place).await?;
+                let (change, failed_open) = self.change_of(acting, &mut found, edit).await?;
+                plan.writes.push(RecordWrite::Change(Box::new(change)));
+                let left = (found.record.clone(), found.record.version);
+                plan.left.insert(*id, Some(left));
+                let shown = found.shelved.shown(acting.actor(), found.record);
+                plan.add(Some(shown), failed_open);
             }
             BatchOperation::Delete { collection, id, expected } => {
-                let expected = expected.clone();
-                let address = RecordAddress { collection: Some(collection), id: *id, expected };
-                self.plan_deletion(plan, acting, &address).await
+                let place = (collection.as_str(), *id, expected);
+                let found = self.reach_left(plan, acting, Operation::Delete, place).await?;
+                let (deletion, failed_open) = self.deletion_of(acting, &found).await?;
+                plan.writes.push(RecordWrite::Delete(Box::new(deletion)));
+                plan.left.insert(*id, None);
+                plan.add(None, failed_open);
             }
         }
-    }
-
-    async fn plan_creation(
-        &self,
-        plan: &mut Plan,
-        acting: Acting<'_>,
-        collection: &str,
-        mut data: Map<String, Value>,
-    ) -> Result<(), RecordError> {
-        let shelved = self.find_collection(collection).await?;
-        authorize(acting.actor(), shelved.attempt(Operation::Create, None))?;
-        let unseen = shelved.unseen(acting.actor());
-        data.retain(|name, _| !unseen.contains(&name.as_str()));
-        let data = self.checked(&shelved.schema, data)?;
-        let draft = RecordEvent {
-            collection: collection.to_owned(),
-            record_id: None,
-            owner_id: acting.cause.identity.user_id(),
-            data: data.clone(),
-            old_data: None,
-            version: FIRST_VERSION,
-        };
-        let (mut draft, failed_open) = self.approve(Event::RecordCreate(draft), acting).await?;
-        if draft.data != data {
-            draft.data = self.checked(&shelved.schema, object(&draft.data)?)?;
-        }
-        let id = RecordId::generate();
-        draft.record_id = Some(id);
-        let record = new_record(id, &shelved.collection, &draft);
-        authorize(acting.actor(), shelved.attempt(Operation::Create, Some(&record)))?;
-        let event = Event::RecordCreate(draft);
-        plan.writes.push(RecordWrite::Create(Box::new(RecordCreation {
-            references: self.references(&shelved.schema, &record.data).await?,
-            terms: shelved.terms(&record.data),
-            event: NewEvent::new(&event, acting.cause, record.created_at),
-            collection_version: shelved.version,
-            record: record.clone(),
-        })));
-        plan.add(Some(shelved.shown(acting.actor(), record)), failed_open);
         Ok(())
     }
 
-    async fn plan_change(
-        &self,
-        plan: &mut Plan,
-        acting: Acting<'_>,
-        address: &RecordAddress<'_>,
-        change: &Change,
-    ) -> Result<(), RecordError> {
-        let mut found = self.reach_left(plan, acting, Operation::Update, address).await?;
-        found.expect(&address.expected)?;
-        let kept = found.shelved.unseen(acting.actor());
-        let data = change.applied_to(&found.record.data, &kept)?;
-        let data = self.checked(&found.shelved.schema, data)?;
-        let event = Event::RecordUpdate(RecordEvent {
-            data: data.clone(),
-            old_data: Some(found.record.data.clone()),
-            ..event_of(&found.record)
-        });
-        let (mut draft, failed_open) = self.approve(event, acting).await?;
-        if draft.data != data {
-            draft.data = self.checked(&found.shelved.schema, object(&draft.data)?)?;
-        }
-        let updated_at = now();
-        found.record.data = draft.data.clone();
-        found.record.updated_at = updated_at;
-        found.record.version = draft.version;
-        plan.writes.push(RecordWrite::Change(Box::new(RecordChange {
-            id: address.id,
-            version: found.version,
-            collection_version: found.shelved.version,
-            data: draft.data.clone(),
-            references: self.references(&found.shelved.schema, &draft.data).await?,
-            terms: found.shelved.terms(&draft.data),
-            updated_at,
-            event: NewEvent::new(&Event::RecordUpdate(draft), acting.cause, updated_at),
-        })));
-        let left = (found.record.clone(), found.record.version);
-        plan.left.insert(address.id, Some(left));
-        plan.add(Some(found.shelved.shown(acting.actor(), found.record)), failed_open);
-        Ok(())
-    }
-
-    async fn plan_deletion(
-        &self,
-        plan: &mut Plan,
-        acting: Acting<'_>,
-        address: &RecordAddress<'_>,
-    ) -> Result<(), RecordError> {
-        let found = self.reach_left(plan, acting, Operation::Delete, address).await?;
-        found.expect(&address.expected)?;
-        let event = Event::RecordDelete(event_of(&found.record));
-        let (draft, failed_open) = self.approve(event, acting).await?;
-        plan.writes.push(RecordWrite::Delete(Box::new(RecordDeletion {
-            id: address.id,
-            version: found.version,
-            collection_version: found.shelved.version,
-            cascade: self
-                .relations()
-                .await?
-                .cascade(ReferenceTarget::Record(found.record.collection_id), acting.cause),
-            event: NewEvent::new(&Event::RecordDelete(draft), acting.cause, now()),
-        })));
-        plan.left.insert(address.id, None);
-        plan.add(None, failed_open);
-        Ok(())
-    }
-
-    /// A record as the batch so far leaves it, with which an actor may do something.
+    /// A record as the batch so far leaves it, with which an actor may do something, if it is in the
+    /// version that is expected.
     async fn reach_left(
         &self,
         plan: &Plan,
         acting: Acting<'_>,
         operation: Operation,
-        address: &RecordAddress<'_>,
+        (collection, id, expected): (&str, RecordId, &Expected),
     ) -> Result<Found, RecordError> {
-        let (actor, collection) = (acting.actor(), address.collection);
-        let found = match plan.left.get(&address.id) {
-            None => return self.reach(actor, operation, address).await,
-            Some(Some((record, version)))
-                if collection.is_none_or(|name| name == record.collection.as_str()) =>
-            {
-                let shelved = self.find_collection(record.collection.as_str()).await?;
-                Found { record: record.clone(), version: *version, shelved }
+        let actor = acting.actor();
+        let found = match plan.left.get(&id) {
+            None => {
+                let address = RecordAddress::any(Some(collection), id);
+                self.reach(actor, operation, &address).await?
+            }
+            Some(Some((record, version))) if record.collection.as_str() == collection => {
+                let shelved = self.find_collection(collection).await?;
+                let found = Found { record: record.clone(), version: *version, shelved };
+                found.authorize(actor, operation)?;
+                found
             }
             Some(_) => {
-                self.approach(actor, operation, collection).await?;
-                return Err(RecordError::NotFound(address.id));
+                self.approach(actor, operation, Some(collection)).await?;
+                return Err(RecordError::NotFound(id));
             }
         };
-        found.authorize(actor, operation)?;
+        found.expect(expected)?;
         Ok(found)
     }
 }

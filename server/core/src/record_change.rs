@@ -3,13 +3,9 @@
 //! Hooks run outside the transaction. What the write rests on (the collection's version, the
 //! record's version) is checked again inside it; if it has changed, everything is done again.
 
-use jiff::Timestamp;
 use serde_json::{Map, Value};
-use tinybase_model::{
-    Collection, Event, FieldViolation, JsonBytes, Record, RecordEvent, RecordId, ReferenceTarget,
-    UserId,
-};
-use tinybase_store::{NewEvent, RecordChange, RecordCreation, RecordDeletion, Written, now};
+use tinybase_model::{Event, FieldViolation, JsonBytes, Record, RecordEvent, RecordId, UserId};
+use tinybase_store::Written;
 
 use crate::access::{Operation, authorize};
 use crate::acting::Acting;
@@ -93,104 +89,76 @@ impl Change {
     }
 }
 
+/// A change of a record's data, and of its owner if that is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edit {
+    /// How the data changes.
+    pub change: Change,
+    /// To whom it is to belong.
+    pub owner: Owner,
+}
+
+impl From<Change> for Edit {
+    fn from(change: Change) -> Self {
+        Self { change, owner: Owner::Same }
+    }
+}
+
+/// To whom a record is to belong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Owner {
+    /// To whom it belongs already; a new one to whoever creates it.
+    #[default]
+    Same,
+    /// To this user, or to nobody.
+    Given(Option<UserId>),
+}
+
 impl Core {
     /// Creates a record with an owner.
     pub(crate) async fn create_record(
         &self,
         acting: Acting<'_>,
         collection: &str,
-        mut data: Map<String, Value>,
-        owner_id: Option<UserId>,
+        data: Map<String, Value>,
+        owner: Owner,
     ) -> Result<Committed<Record>, RecordError> {
-        let mut shelved = self.find_collection(collection).await?;
-        authorize(acting.actor(), shelved.attempt(Operation::Create, None))?;
-        let unseen = shelved.unseen(acting.actor());
-        data.retain(|name, _| !unseen.contains(&name.as_str()));
-        let draft = RecordEvent {
-            collection: collection.to_owned(),
-            record_id: None,
-            owner_id,
-            data: self.checked(&shelved.schema, data)?,
-            old_data: None,
-            version: FIRST_VERSION,
-        };
-        let asked = draft.data.clone();
-        let (mut draft, failed_open) = self.approve(Event::RecordCreate(draft), acting).await?;
-        if draft.data != asked {
-            draft.data = self.checked(&shelved.schema, object(&draft.data)?)?;
-        }
-        let id = RecordId::generate();
-        draft.record_id = Some(id);
+        let mut draft = self.draft(acting, collection, data, owner).await?;
         for _ in 0..TRIES_MAX {
-            let record = new_record(id, &shelved.collection, &draft);
-            authorize(acting.actor(), shelved.attempt(Operation::Create, Some(&record)))?;
-            let event = Event::RecordCreate(draft);
-            let creation = RecordCreation {
-                references: self.references(&shelved.schema, &record.data).await?,
-                terms: shelved.terms(&record.data),
-                event: NewEvent::new(&event, acting.cause, record.created_at),
-                collection_version: shelved.version,
-                record: record.clone(),
-            };
+            let creation = self.creation(acting, &draft).await?;
+            let record = creation.record.clone();
             let created = self.inner.store.create_record(creation).await;
-            match created.map_err(|error| refused(&shelved, error))? {
+            match created.map_err(|error| refused(&draft.shelved, error))? {
                 Written::Done => {
                     self.events_committed();
-                    let value = shelved.shown(acting.actor(), record);
-                    return Ok(Committed { value, failed_open });
+                    let value = draft.shelved.shown(acting.actor(), record);
+                    return Ok(Committed { value, failed_open: draft.failed_open });
                 }
                 Written::Stale => {
                     self.inner.shelf.forget(collection);
-                    shelved = self.find_collection(collection).await?;
-                    authorize(acting.actor(), shelved.attempt(Operation::Create, None))?;
-                    draft = record_event(event);
-                    draft.data = self.checked(&shelved.schema, object(&draft.data)?)?;
+                    draft.shelved = self.find_collection(collection).await?;
+                    let attempt = draft.shelved.attempt(Operation::Create, None);
+                    authorize(acting.actor(), attempt)?;
+                    let data = object(&draft.event.data)?;
+                    draft.event.data = self.checked(&draft.shelved.schema, data)?;
                 }
             }
         }
         Err(RecordError::Changed)
     }
 
-    /// Changes a record's data.
+    /// Changes a record.
     pub(crate) async fn change_record(
         &self,
         acting: Acting<'_>,
         address: &RecordAddress<'_>,
-        change: Change,
+        edit: Edit,
     ) -> Result<Committed<Record>, RecordError> {
         for _ in 0..TRIES_MAX {
             let mut found = self.reach(acting.actor(), Operation::Update, address).await?;
             found.expect(&address.expected)?;
-            let kept = found.shelved.unseen(acting.actor());
-            let data = change.applied_to(&found.record.data, &kept)?;
-            let data = self.checked(&found.shelved.schema, data)?;
-            let event = Event::RecordUpdate(RecordEvent {
-                data: data.clone(),
-                old_data: Some(found.record.data.clone()),
-                ..event_of(&found.record)
-            });
-            let (mut draft, failed_open) = self.approve(event, acting).await?;
-            if draft.data != data {
-                draft.data = self.checked(&found.shelved.schema, object(&draft.data)?)?;
-            }
-            found.record.data = draft.data.clone();
-            found.record.updated_at = now();
-            found.record.version = draft.version;
-            let written = RecordChange {
-                id: address.id,
-                version: found.version,
-                collection_version: found.shelved.version,
-                data: draft.data.clone(),
-                references: self.references(&found.shelved.schema, &draft.data).await?,
-                terms: found.shelved.terms(&draft.data),
-                updated_at: found.record.updated_at,
-                event: NewEvent::new(
-                    &Event::RecordUpdate(draft),
-                    acting.cause,
-                    found.record.updated_at,
-                ),
-            };
-            let written = self.inner.store.update_record(written).await;
+            let (change, failed_open) = self.change_of(acting, &mut found, &edit).await?;
+            let written = self.inner.store.update_record(change).await;
             if written.map_err(|error| refused(&found.shelved, error))? == Written::Done {
                 self.events_committed();
                 let value = found.shelved.shown(acting.actor(), found.record);
@@ -210,18 +178,7 @@ impl Core {
         for _ in 0..TRIES_MAX {
             let found = self.reach(acting.actor(), Operation::Delete, address).await?;
             found.expect(&address.expected)?;
-            let event = Event::RecordDelete(event_of(&found.record));
-            let (draft, failed_open) = self.approve(event, acting).await?;
-            let deletion = RecordDeletion {
-                id: address.id,
-                version: found.version,
-                collection_version: found.shelved.version,
-                cascade: self
-                    .relations()
-                    .await?
-                    .cascade(ReferenceTarget::Record(found.record.collection_id), acting.cause),
-                event: NewEvent::new(&Event::RecordDelete(draft), acting.cause, now()),
-            };
+            let (deletion, failed_open) = self.deletion_of(acting, &found).await?;
             let written = self.inner.store.delete_record(deletion).await;
             if written.map_err(|error| refused(&found.shelved, error))? == Written::Done {
                 self.events_committed();
@@ -268,38 +225,6 @@ fn record_event(event: Event) -> RecordEvent {
         | Event::UserLogin(_)
         | Event::FunctionCall(_)
         | Event::FunctionComplete(_) => unreachable!("hooks keep an event's kind"),
-    }
-}
-
-/// The event of what is about to happen to a record.
-pub(crate) fn event_of(record: &Record) -> RecordEvent {
-    RecordEvent {
-        collection: record.collection.to_string(),
-        record_id: Some(record.id),
-        owner_id: record.owner_id,
-        data: record.data.clone(),
-        old_data: None,
-        version: record.version + 1,
-    }
-}
-
-/// A new record. It was created when its id was, so that both have the same order.
-pub(crate) fn new_record(id: RecordId, collection: &Collection, draft: &RecordEvent) -> Record {
-    let since_1970 = id.uuid().get_timestamp().map(|at| at.to_unix());
-    let created_at = since_1970.and_then(|(seconds, nanoseconds)| {
-        let seconds = i64::try_from(seconds).ok()?;
-        Timestamp::new(seconds, i32::try_from(nanoseconds).ok()?).ok()
-    });
-    let created_at = created_at.unwrap_or_else(|| unreachable!("a new id carries its time"));
-    Record {
-        id,
-        collection_id: collection.id,
-        collection: collection.name.clone(),
-        owner_id: draft.owner_id,
-        data: draft.data.clone(),
-        created_at,
-        updated_at: created_at,
-        version: FIRST_VERSION,
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) fn created(collection: &str, data: &str) -> Event {
         collection: collection.to_owned(),
         record_id: None,
         owner_id: None,
+        old_owner_id: None,
         data: json(data),
         old_data: None,
         version: 1,

@@ -107,8 +107,10 @@ pub struct RecordEvent {
     pub collection: String,
     /// The record; none before a creation.
     pub record_id: Option<RecordId>,
-    /// The owner, if there is one.
+    /// The owner, if there is one; for a change, the owner after it.
     pub owner_id: Option<UserId>,
+    /// For a change, the owner before it; else the same.
+    pub old_owner_id: Option<UserId>,
     /// The data after the change, or before it for a deletion.
     pub data: JsonBytes,
     /// For a change, the data before it.

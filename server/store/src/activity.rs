@@ -125,7 +125,16 @@ impl NewActivity {
             | Event::RecordDelete(record) => {
                 let id = record.record_id.map(|id| id.to_string());
                 let collection = serde_json::Value::from(record.collection.as_str());
-                let metadata = serde_json::Map::from_iter([("collection".to_owned(), collection)]);
+                let mut metadata =
+                    serde_json::Map::from_iter([("collection".to_owned(), collection)]);
+                if record.old_owner_id != record.owner_id {
+                    for (key, owner) in
+                        [("owner_id", record.owner_id), ("old_owner_id", record.old_owner_id)]
+                    {
+                        let owner = owner.map(|owner| owner.to_string());
+                        metadata.insert(key.to_owned(), owner.into());
+                    }
+                }
                 let deed = Deed {
                     action: kind.as_str(),
                     resource_type: Some("record"),
@@ -263,7 +272,8 @@ impl Store {
         keep: u32,
         limit: u32,
     ) -> Result<u64, StoreError> {
-        self.write(CleanUp { before, keep, limit }).await
+        let bounds = [micros(before), keep.into(), limit.into()];
+        self.sweep(WHAT, CLEAN_UP_ACTIVITIES, bounds).await
     }
 }
 
@@ -293,30 +303,6 @@ pub(crate) async fn append(
         .await
         .map(drop)
         .map_err(StoreError::write(WHAT))
-}
-
-struct CleanUp {
-    before: Timestamp,
-    keep: u32,
-    limit: u32,
-}
-
-impl Write for CleanUp {
-    type Output = u64;
-
-    async fn apply(
-        &self,
-        connection: &mut Connection,
-        _: &mut Vec<NewEvent>,
-    ) -> Result<u64, StoreError> {
-        query(CLEAN_UP_ACTIVITIES)
-            .bind(micros(self.before))
-            .bind(i64::from(self.keep))
-            .bind(i64::from(self.limit))
-            .execute(connection)
-            .await
-            .map_err(StoreError::write(WHAT))
-    }
 }
 
 fn decode(row: &Row) -> Result<Activity, StoreError> {

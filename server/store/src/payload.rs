@@ -30,15 +30,25 @@ pub(crate) enum BadPayload {
 #[derive(Serialize)]
 struct RecordOut<'a> {
     owner_id: Option<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old_owner: Option<OldOwner>,
     data: &'a RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
     old_data: Option<&'a RawValue>,
     version: i64,
 }
 
+/// To whom a record belonged, if that has changed.
+#[derive(Serialize, Deserialize)]
+struct OldOwner {
+    id: Option<UserId>,
+}
+
 #[derive(Deserialize)]
 struct RecordIn<'a> {
     owner_id: Option<UserId>,
+    #[serde(default)]
+    old_owner: Option<OldOwner>,
     #[serde(borrow)]
     data: &'a RawValue,
     #[serde(borrow, default)]
@@ -90,6 +100,8 @@ pub(crate) fn encode(event: &Event) -> Entry {
                 order_key: key(record.record_id.map(|id| id.to_string())),
                 payload: raw(&RecordOut {
                     owner_id: record.owner_id,
+                    old_owner: (record.old_owner_id != record.owner_id)
+                        .then_some(OldOwner { id: record.old_owner_id }),
                     data: borrowed(&record.data),
                     old_data: record.old_data.as_ref().map(borrowed),
                     version: record.version,
@@ -158,6 +170,7 @@ fn record(subject: &str, order_key: &str, payload: &str) -> Result<RecordEvent, 
         collection: subject.to_owned(),
         record_id: Some(order_key.parse().map_err(BadPayload::Key)?),
         owner_id: facts.owner_id,
+        old_owner_id: facts.old_owner.map_or(facts.owner_id, |old| old.id),
         data: JsonBytes::of(facts.data)?,
         old_data: facts.old_data.map(JsonBytes::of).transpose()?,
         version: facts.version,

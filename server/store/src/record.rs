@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tinybase_model::{JsonBytes, Record, RecordId};
+use tinybase_model::{JsonBytes, Record, RecordId, UserId};
 
 use crate::cascade::Cascade;
 use crate::collection::json;
@@ -33,6 +33,8 @@ pub struct RecordChange {
     pub version: i64,
     /// The version of the collection that the data was checked against.
     pub collection_version: i64,
+    /// To whom it belongs from now on.
+    pub owner_id: Option<UserId>,
     /// All the new data.
     pub data: JsonBytes,
     /// What it refers to.
@@ -83,11 +85,11 @@ pub(crate) const RECORDS_BY_ID: Sql = Sql::each(
 
 pub(crate) const UPDATE_RECORD: Sql = Sql::each(
     "
-    update records set data = $4, updated_at = $5, version = version + 1
+    update records set data = $4, updated_at = $5, owner_id = $6, version = version + 1
     where id = $1 and version = $2
       and (select version from collections where id = records.collection_id) = $3",
     "
-    update records set data = $4::jsonb, updated_at = $5, version = records.version + 1
+    update records set data = $4::jsonb, updated_at = $5, owner_id = $6, version = records.version + 1
     from (select id from collections
           where id = (select collection_id from records where id = $1) and version = $3
           for share) c
@@ -158,6 +160,7 @@ impl Write for RecordChange {
             .bind(self.collection_version)
             .bind(self.data.text())
             .bind(micros(self.updated_at))
+            .bind(self.owner_id.map(|owner| owner.to_string()))
             .execute(&mut *connection)
             .await
             .map_err(StoreError::write("a record"))?;

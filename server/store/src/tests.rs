@@ -106,6 +106,7 @@ fn creation(collection: &Collection, owner: Option<UserId>, data: &Value) -> Rec
         collection: collection.name.to_string(),
         record_id: Some(record.id),
         owner_id: owner,
+        old_owner_id: owner,
         data: record.data.clone(),
         old_data: None,
         version: 1,

@@ -46,13 +46,14 @@ impl Sight {
         }
         let id = event.record_id?;
         let created_at = created_at(id).unwrap_or(logged.occurred_at);
-        let sees = |data: Option<&tinybase_model::JsonBytes>| {
+        let sees = |data: Option<&tinybase_model::JsonBytes>, owner_id| {
             data.is_some_and(|data| {
                 // Data is an object.
-                self.shows(event, created_at, logged, &data.parse().unwrap_or_default())
+                let data = data.parse().unwrap_or_default();
+                self.shows((event.record_id, owner_id), created_at, logged, &data)
             })
         };
-        match (sees(before), sees(after)) {
+        match (sees(before, event.old_owner_id), sees(after, event.owner_id)) {
             (false, false) => None,
             (false, true) => Some(Change::Created(self.record(event, id, created_at, logged))),
             (true, true) => Some(Change::Updated(self.record(event, id, created_at, logged))),
@@ -62,18 +63,18 @@ impl Sight {
 
     fn shows(
         &self,
-        event: &RecordEvent,
+        (id, owner_id): (Option<RecordId>, Option<UserId>),
         created_at: Timestamp,
         logged: &LoggedEvent,
         data: &Value,
     ) -> bool {
-        if self.owner.is_some() && event.owner_id != self.owner {
+        if self.owner.is_some() && owner_id != self.owner {
             return false;
         }
         self.filter.matches(&RecordFacts {
-            id: event.record_id,
+            id,
             collection_id: self.collection_id,
-            owner_id: event.owner_id,
+            owner_id,
             created_at: Some(created_at),
             updated_at: Some(logged.occurred_at),
             data,
@@ -141,6 +142,7 @@ mod tests {
             collection: "notes".to_owned(),
             record_id: Some(RecordId::generate()),
             owner_id,
+            old_owner_id: owner_id,
             data: data(new),
             old_data: old.map(data),
             version: 1,
@@ -175,6 +177,13 @@ mod tests {
                 "{event:?}"
             );
             assert_eq!(word(sight(Some(user)).of(&logged(event)).as_ref()), "nothing", "not mine");
+        }
+        for (from, to, expected) in
+            [(Some(user), None, "deleted"), (None, Some(user), "created"), (None, None, "nothing")]
+        {
+            let given = RecordEvent { old_owner_id: from, ..event(to, Some(true), true) };
+            let seen = sight(Some(user)).of(&logged(Event::RecordUpdate(given)));
+            assert_eq!(word(seen.as_ref()), expected, "from {from:?} to {to:?}");
         }
         let mine = Event::RecordCreate(event(Some(user), None, true));
         assert_eq!(word(sight(Some(user)).of(&logged(mine)).as_ref()), "created");

@@ -58,6 +58,7 @@ fn decide(
         Err(
             AccessDenied::Rule { .. }
             | AccessDenied::AdminOnly
+            | AccessDenied::Owner
             | AccessDenied::UsersOnly
             | AccessDenied::Scope { .. }
             | AccessDenied::Capability(_),

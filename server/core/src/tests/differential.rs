@@ -14,7 +14,7 @@ use self::oracle::{RULES, Role, Rules, Sample, Verdict, roles, samples};
 use self::ways::Way;
 use super::{TestCore, operator};
 use crate::acting::Acting;
-use crate::{LiveQuery, LiveStream, NewCollection, Operation, Viewer};
+use crate::{LiveQuery, LiveStream, NewCollection, Operation, Owner, Viewer};
 
 /// A collection that everybody sees: what happens there comes after what happened before.
 const SENTINEL: &str = "sentinel";
@@ -34,7 +34,8 @@ impl Round<'_> {
         let cause = operator();
         let created = self.samples.iter().map(|sample| {
             let acting = Acting::client(&cause);
-            self.test.core.create_record(acting, self.collection, sample.data(), sample.owner)
+            let owner = Owner::Given(sample.owner);
+            self.test.core.create_record(acting, self.collection, sample.data(), owner)
         });
         let created = join_all(created).await.into_iter();
         created.map(|created| created.expect("a record").value).collect()

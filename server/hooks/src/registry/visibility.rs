@@ -63,6 +63,7 @@ fn event(kind: EventKind, collection: &str) -> Event {
         collection: collection.to_owned(),
         record_id: None,
         owner_id: None,
+        old_owner_id: None,
         data: json("{}"),
         old_data: None,
         version: 1,

@@ -166,6 +166,7 @@ async fn of_two_changes_of_one_version_the_second_is_stale() {
         id: record.id,
         version: 1,
         collection_version: 1,
+        owner_id: record.owner_id,
         data: data.into(),
         references: Vec::new(),
         terms: None,

@@ -8,8 +8,8 @@ use super::Round;
 use super::oracle::{Role, Sample, Verdict};
 use crate::tests::extension;
 use crate::{
-    BatchOperation, Change, CountQuery, Expected, ListQuery, Operation, Problem, RecordAddress,
-    ViewQuery,
+    BatchOperation, Change, CountQuery, Expected, ListQuery, Operation, Owner, Problem,
+    RecordAddress, ViewQuery,
 };
 
 /// A way to one record.
@@ -103,12 +103,12 @@ async fn batch(round: &Round<'_>, deed: Deed, sample: &Sample, id: RecordId) -> 
     let collection = round.collection.to_owned();
     let (data, expected) = (sample.data(), Expected::Any);
     let operation = match deed {
-        Deed::Create => BatchOperation::Create { collection, data },
+        Deed::Create => BatchOperation::Create { collection, data, owner: Owner::Same },
         Deed::Merge => {
-            BatchOperation::Change { collection, id, change: Change::Merge(data), expected }
+            BatchOperation::Change { collection, id, edit: Change::Merge(data).into(), expected }
         }
         Deed::Replace => {
-            BatchOperation::Change { collection, id, change: Change::Replace(data), expected }
+            BatchOperation::Change { collection, id, edit: Change::Replace(data).into(), expected }
         }
         Deed::Delete => BatchOperation::Delete { collection, id, expected },
         Deed::Get | Deed::View => unreachable!("batches don't read"),
