@@ -65,7 +65,7 @@ def test_the_documented_extension_registers_and_answers(
     hello = core.expect("hello")["hello"]
     assert hello["extension"] == "my-extension"
     assert hello["version"] == "1.0.0"
-    assert hello["features"] == ["ack", "heartbeat"]
+    assert hello["features"] == ["ack", "heartbeat", "stream"]
     registered = core.expect("register")["register"]
     assert [(it["event"], it["handler"], it["collection"]) for it in registered["hooks"]] == [
         ("startup", "hooks.connect_to_service", ""),
