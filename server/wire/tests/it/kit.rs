@@ -324,6 +324,7 @@ pub(crate) fn record_hook(bytes: usize) -> Invocation {
         collection: "orders".to_owned(),
         record_id: None,
         owner_id: None,
+        old_owner_id: None,
         data,
         old_data: None,
         version: 1,
