@@ -96,6 +96,9 @@ impl Ours {
             });
             admin.post("/api/collections", &collection).await?;
         }
+        // All connections belong to one user here, who may then have as many calls at a time.
+        let limit = json!({ "max_concurrent_functions_per_user": 1_000 });
+        admin.patch("/api/admin/settings", &limit).await?;
         let who = json!({ "email": "user@example.com", "password": "correct horse battery" });
         admin.post("/api/auth/register", &who).await?;
         let login = admin.post("/api/auth/login", &who).await?;

@@ -123,8 +123,28 @@ impl Connection {
     /// # Errors
     /// If there is no answer.
     pub async fn send(&mut self, path: &str, body: Bytes) -> Result<(StatusCode, Bytes)> {
+        self.exchange(Method::POST, path, body).await
+    }
+
+    /// Changes something.
+    ///
+    /// # Errors
+    /// If the answer isn't a success.
+    pub async fn patch(&mut self, path: &str, body: &Value) -> Result<()> {
+        let body = Bytes::from(body.to_string());
+        let (status, answer) = self.exchange(Method::PATCH, path, body).await?;
+        ensure!(status.is_success(), "{path}: {status} {answer:?}");
+        Ok(())
+    }
+
+    async fn exchange(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes)> {
         let request = Request::builder()
-            .method(Method::POST)
+            .method(method)
             .uri(path)
             .header("host", "localhost")
             .header("content-type", "application/json");
