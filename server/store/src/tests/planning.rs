@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use tinybase_model::{
-    Collection, Comparison, Filter, OnDelete, RecordId, ReferenceTarget, Referrer, Search,
-    SearchFields, SearchWord, SortKey,
+    Collection, CollectionId, Comparison, Filter, OnDelete, RecordId, ReferenceTarget, Referrer,
+    Search, SearchFields, SearchWord, SortKey,
 };
 
 use super::TestStore;
@@ -48,10 +48,10 @@ fn by(field: &str, descending: bool) -> Vec<SortKey> {
     vec![SortKey { field: field.to_owned(), descending }]
 }
 
-/// Whether a plan sorts more than what is equal.
-fn sorts(plan: &str) -> bool {
+/// How often a plan sorts more than what is equal.
+fn sorts(plan: &str) -> usize {
     let plan = plan.replace("Incremental Sort", "");
-    plan.contains("Sort  (") || plan.contains("TEMP B-TREE FOR ORDER BY")
+    plan.matches("Sort  (").count() + plan.matches("TEMP B-TREE FOR ORDER BY").count()
 }
 
 fn reads_all(plan: &str) -> bool {
@@ -66,6 +66,7 @@ async fn lists_go_by_an_index(database: TestDatabase) {
     let collection = collection(&test).await;
     // A statement that is only explained doesn't notice that the schema has changed.
     test.store = open(&test.database).await;
+    let is_sqlite = test.store.dialect() == Dialect::Sqlite;
     let newest = by("created_at", true);
     let equal = |field, value: &str| is(field, Comparison::Equal, json!(value));
     let own = "f_";
@@ -91,33 +92,16 @@ async fn lists_go_by_an_index(database: TestDatabase) {
             let hints = ListHints { order_has_index, is_long: false };
             let query = RecordQuery { scope, filter, sort: sort.clone(), from, limit: 5, hints };
             let plan = explain(&test.store, &query).await;
-            let good = plan.contains(index) && !sorts(&plan) && !reads_all(&plan);
-            assert!(good, "{query:?}\n{plan}");
+            // SQLite's unique indexes have no ids, so that it sorts the records without a value.
+            let by_unique = is_sqlite && sort.iter().any(|key| key.field == "data.slug");
+            assert!(sorts(&plan) <= usize::from(by_unique), "{query:?}\n{plan}");
+            // In an empty table any index in the right order is as good to PostgreSQL.
+            let is_whole = matches!(query.from, PageStart::Offset(_));
+            let decides = is_sqlite || order_has_index && is_whole;
+            assert!(plan.contains(index) || !decides, "{query:?}\n{plan}");
+            assert!(!reads_all(&plan), "{query:?}\n{plan}");
             let count = explain_count(&test.store, &query).await;
             assert!(!reads_all(&count), "{query:?}\n{count}");
-        }
-    }
-    let one_of = is("status", Comparison::In, json!(["open", "new"]));
-    let words = SearchWord::read("tea pot*");
-    let fields = SearchFields { shown: vec!["title".to_owned()], hidden: Vec::new() };
-    let search = Filter::Search(Search { collection: collection.id, fields, words });
-    for (filter, index) in [
-        (one_of, "f_"),
-        (
-            search,
-            match test.store.dialect() {
-                Dialect::Sqlite => "SCAN record_search VIRTUAL TABLE INDEX",
-                Dialect::Postgres => "record_texts_by_terms",
-            },
-        ),
-    ] {
-        let (scope, from) = (Scope::Collection(collection.id), PageStart::Offset(0));
-        let hints = ListHints::default();
-        let query = RecordQuery { scope, filter, sort: newest.clone(), from, limit: 5, hints };
-        for plan in [explain(&test.store, &query).await, explain_count(&test.store, &query).await] {
-            let good = plan.contains(index) && !reads_all(&plan);
-            // Neither looks at every record of the collection.
-            assert!(good && !plan.contains("(collection_id=?)"), "{query:?}\n{plan}");
         }
     }
     let referrer = Referrer {
@@ -129,7 +113,28 @@ async fn lists_go_by_an_index(database: TestDatabase) {
     };
     let id = RecordId::generate().to_string();
     let plan = explain_referring(&test.store, &referrer, &id).await;
-    assert!(plan.contains("f_") && !sorts(&plan), "{plan}");
+    assert!(plan.contains("f_") && sorts(&plan) == 0, "{plan}");
+    if is_sqlite {
+        unordered_lists_go_by_an_index(&test.store, collection.id).await;
+    }
+}
+
+/// `PostgreSQL` decides by statistics whether it does this.
+async fn unordered_lists_go_by_an_index(store: &Store, collection: CollectionId) {
+    let one_of = is("status", Comparison::In, json!(["open", "new"]));
+    let words = SearchWord::read("tea pot*");
+    let fields = SearchFields { shown: vec!["title".to_owned()], hidden: Vec::new() };
+    let search = Filter::Search(Search { collection, fields, words });
+    for (filter, index) in [(one_of, "f_"), (search, "SCAN record_search VIRTUAL TABLE INDEX")] {
+        let (scope, from) = (Scope::Collection(collection), PageStart::Offset(0));
+        let (sort, hints) = (by("created_at", true), ListHints::default());
+        let query = RecordQuery { scope, filter, sort, from, limit: 5, hints };
+        for plan in [explain(store, &query).await, explain_count(store, &query).await] {
+            assert!(plan.contains(index) && !reads_all(&plan), "{query:?}\n{plan}");
+            // It doesn't look at every record of the collection.
+            assert!(!plan.contains("(collection_id=?)"), "{query:?}\n{plan}");
+        }
+    }
 }
 
 #[tokio::test]
