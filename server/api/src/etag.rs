@@ -111,6 +111,10 @@ impl Tag {
 
 /// The tags of a header; none if it isn't there.
 fn tags(headers: &HeaderMap, name: &header::HeaderName) -> Result<Option<Tags>, HttpProblem> {
+    let wrong = || {
+        let detail = format!("{name} has to be * or at most {TAGS_MAX} tags such as \"1\", \"2\"");
+        HttpProblem::new(Kind::Malformed, detail)
+    };
     let mut tags = Vec::new();
     let mut is_there = false;
     for value in headers.get_all(name) {
@@ -120,12 +124,11 @@ fn tags(headers: &HeaderMap, name: &header::HeaderName) -> Result<Option<Tags>, 
             return Ok(Some(Tags::All));
         }
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            tags.push(tag(part).filter(|_| tags.len() < TAGS_MAX).ok_or_else(|| {
-                let detail =
-                    format!("{name} has to be * or at most {TAGS_MAX} tags such as \"1\", \"2\"");
-                HttpProblem::new(Kind::Malformed, detail)
-            })?);
+            tags.push(tag(part).filter(|_| tags.len() < TAGS_MAX).ok_or_else(wrong)?);
         }
+    }
+    if is_there && tags.is_empty() {
+        return Err(wrong());
     }
     Ok(is_there.then_some(Tags::Some(tags)))
 }
@@ -158,7 +161,7 @@ mod tests {
         assert_eq!(read(&["*"]), Ok(Some(Tags::All)));
         let both = Tags::Some(vec![tag(false, "1"), tag(true, "2"), tag(false, "")]);
         assert_eq!(read(&["\"1\", W/\"2\"", "\"\""]), Ok(Some(both)));
-        for wrong in ["1", "\"1", "W/1", "\"1\" \"2\"", "\"a\"b\""] {
+        for wrong in ["", ",", "1", "\"1", "W/1", "\"1\" \"2\"", "\"a\"b\""] {
             assert_eq!(read(&[wrong]), Err(()), "{wrong}");
         }
         assert_eq!(read(&[&vec!["\"1\""; TAGS_MAX + 1].join(",")]), Err(()));

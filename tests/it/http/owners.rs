@@ -53,7 +53,7 @@ async fn an_administrator_gives_records_to_users_and_to_nobody() -> Result<()> {
         { "op": "create", "data": { "title": "1" }, "owner_id": a },
         { "op": "create", "data": { "title": "2" }, "owner_id": null },
         { "op": "update", "id": record["id"], "data": {}, "owner_id": a },
-        { "op": "replace", "id": record["id"], "data": {}, "if_match": "6" },
+        { "op": "replace", "id": record["id"], "data": {}, "if_match": "7" },
     ]});
     let (status, answer) =
         admin.send(Method::POST, &format!("{RECORDS}/batch"), Some(&operations)).await?;
